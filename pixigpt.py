@@ -1,0 +1,3154 @@
+"""The client of the PixiGPT API in one file, on the standard library alone. Copy it, or `pip install pixigpt`.
+
+    from pixigpt import Client
+
+    client = Client()  # the key from PIXIGPT_API_KEY
+    response = client.create_chat_completion(
+        messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 17 + 25?"}]
+    )
+    print(response.choices[0].message.content)
+
+The file is a house of floors, each built on those below it: shapes (TypedDicts, and `Object`, the dict with attributes),
+errors, wire (bytes in, values out: no I/O, no clock), connections (`Session`, the pool), streams, tools (Python functions
+that the model calls), client (one retry loop, then the endpoints), asyncio, command line.
+
+What can go wrong once the arguments were accepted:
+
+    APIError                     message, type, code, param, status_code, request_id, retry_after, headers, body
+    |-- APIConnectionError       no usable response: DNS, refused, reset, TLS, proxy
+    |   `-- APITimeoutError      the budget is spent; also a TimeoutError
+    |-- APIResponseError         a response that is not what it must be
+    |-- BadRequestError 400, 422; AuthenticationError 401; PermissionDeniedError 403; NotFoundError 404
+    |-- ConflictError 409; RateLimitError 429; ServerError 5xx
+    `-- RunError                 a run ended otherwise than completed; also a RuntimeError
+
+MIT licence, https://github.com/PixiGPT/pixigpt-py
+"""
+# What JSON holds is Any until a shape names it:
+# mypy: disable-error-code="no-any-return"
+
+import functools
+import io
+import itertools
+import json
+import os
+import re
+import select
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Final, NamedTuple, Optional, TypedDict, TypeVar, Union, overload
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+__version__ = "1.0.0"
+
+# fmt: off
+__all__ = [
+    "APIConnectionError", "APIError", "APIResponseError", "APITimeoutError", "Assistant", "AsyncChatCompletionStream",
+    "AsyncClient", "AuthenticationError", "BadRequestError", "ChatCompletionChoice", "ChatCompletionChunk",
+    "ChatCompletionRequest", "ChatCompletionResponse", "ChatCompletionStream", "Client", "ConflictError",
+    "EmbeddingRequest", "EmbeddingResponse", "Message", "MessageCode", "MessageContent", "MessageMedia", "MessageSource",
+    "ModerationMediaRequest", "ModerationResponse", "ModerationTextRequest", "NotFoundError", "Object",
+    "PermissionDeniedError", "RateLimitError", "RequestMessage", "RerankRequest", "RerankResponse", "Run", "RunError",
+    "ServerError", "Session", "Thread", "ThreadMessage", "Tool", "ToolCall", "ToolCallFunction", "Usage",
+    "VisionAnalyzeRequest", "VisionAnalyzeResponse", "VisionOCRRequest", "VisionOCRResponse", "VisionTagsRequest",
+    "VisionTagsResponse", "VisionVideoRequest", "VisionVideoResponse", "function_tool", "is_auth_error",
+    "is_rate_limit_error", "main",
+]
+# fmt: on
+
+# ---------------------------------------------------------------------------------------------------- shapes
+# Checkers see TypedDicts whose keys are also attributes. At run time a request is a plain dict and a response an
+# `Object`: nothing is converted, what the server sent is what the caller has.
+
+if TYPE_CHECKING:
+    import ssl
+
+    from typing_extensions import NotRequired, ParamSpec, ReadOnly, Self, Unpack  # which every checker bundles
+
+    class _Attributes:
+        def __getattr__(self, name: str) -> Any: ...
+
+    class Shape(TypedDict, _Attributes):  # type: ignore  # a rule for each checker, so no code
+        """A JSON object: its keys, readable as attributes."""
+
+    _P = ParamSpec("_P")
+else:
+    Shape = TypedDict
+
+    class _Marker:
+        """Stands in for `NotRequired` and `ReadOnly` where `typing` has none; what it marked can be found again."""
+
+        def __getitem__(self, item):
+            from typing import Annotated
+
+            return Annotated[item, "NotRequired"] if self is NotRequired else item
+
+    NotRequired, ReadOnly = _Marker(), _Marker()
+    if sys.version_info >= (3, 11):
+        from typing import NotRequired
+    if sys.version_info >= (3, 13):
+        from typing import ReadOnly
+
+_R = TypeVar("_R")
+
+class ToolCallFunction(Shape):
+    """What the model wants called; arguments is a JSON text."""
+    name: str
+    arguments: str
+
+class ToolCall(Shape):
+    """A call that the model asks for; its result goes back as a message with `tool_call_id` = id."""
+    id: str
+    type: str
+    function: ToolCallFunction
+
+class Message(Shape):
+    """A message of a chat. role: system, user, assistant or tool. content: text, or None beside tool calls."""
+    role: str
+    content: Optional[str]
+    tool_calls: NotRequired[list[ToolCall]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
+    reasoning_content: NotRequired[Optional[str]]
+
+class RequestMessage(Shape):
+    """A message as it is sent: any `Message`, or one whose content is a list of OpenAI content parts."""
+    role: ReadOnly[str]
+    content: ReadOnly[Union[str, Sequence[Mapping[str, Any]], None]]
+    tool_calls: NotRequired[ReadOnly[Sequence[ToolCall]]]
+    tool_call_id: NotRequired[ReadOnly[str]]
+    name: NotRequired[ReadOnly[str]]
+    reasoning_content: NotRequired[ReadOnly[Optional[str]]]
+
+class Tool(Shape):
+    """An OpenAI tool: type is "function", function is `{name, description?, parameters: JSON schema}`."""
+    type: str
+    function: Mapping[str, Any]
+
+class ChatCompletionRequest(Shape):
+    """A chat request. Without assistant_id the first message must be a system message. tools may hold functions.
+
+    max_tokens below 3000 is sent as 3000 unless enable_thinking is False: the thoughts need room.
+    """
+    messages: Sequence[RequestMessage]
+    assistant_id: NotRequired[Optional[str]]
+    model: NotRequired[Optional[str]]
+    temperature: NotRequired[Optional[float]]
+    max_tokens: NotRequired[Optional[int]]
+    enable_thinking: NotRequired[Optional[bool]]
+    tools: NotRequired[Optional[Sequence[Union[Tool, Mapping[str, Any], Callable[..., Any]]]]]
+    tool_choice: NotRequired[Union[str, Mapping[str, Any], None]]
+    parallel_tool_calls: NotRequired[Optional[bool]]
+    top_p: NotRequired[Optional[float]]
+    stop: NotRequired[Union[str, Sequence[str], None]]
+    seed: NotRequired[Optional[int]]
+    n: NotRequired[Optional[int]]
+    response_format: NotRequired[Optional[Mapping[str, Any]]]
+    stream_options: NotRequired[Optional[Mapping[str, Any]]]
+    frequency_penalty: NotRequired[Optional[float]]
+    presence_penalty: NotRequired[Optional[float]]
+    logprobs: NotRequired[Optional[bool]]
+    user: NotRequired[Optional[str]]
+
+class Usage(Shape):
+    """What a call cost, in tokens."""
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+class ChatCompletionChoice(Shape):
+    """One answer. finish_reason: stop, length, tool_calls … reasoning_content: the chain of thought, if there is any."""
+    index: int
+    message: Message
+    finish_reason: str
+    reasoning_content: NotRequired[Optional[str]]
+
+class ChatCompletionResponse(Shape):
+    """The answer to a chat request. created: seconds since 1970."""
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[ChatCompletionChoice]
+    usage: Usage
+
+class ChoiceDelta(Shape):
+    """What a chunk adds to a message."""
+    role: NotRequired[Optional[str]]
+    content: NotRequired[Optional[str]]
+    reasoning_content: NotRequired[Optional[str]]
+    tool_calls: NotRequired[Optional[list[Any]]]
+
+class ChunkChoice(Shape):
+    """What a chunk adds to one answer."""
+    index: int
+    delta: ChoiceDelta
+    finish_reason: NotRequired[Optional[str]]
+
+class ChatCompletionChunk(Shape):
+    """A piece of a streamed answer. choices may be empty; usage is in one of the last chunks, if at all."""
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: NotRequired[Optional[Usage]]
+
+class _Stored(Shape):
+    """What the service keeps. created_at: seconds since 1970."""
+    id: str
+    object: str
+    created_at: int
+
+class Thread(_Stored):
+    """A conversation that the service remembers."""
+    metadata: NotRequired[dict[str, Any]]
+
+class MessageText(Shape):
+    """The text of a block, and what the service notes about parts of it."""
+    value: str
+    annotations: list[Any]
+
+class MessageContent(Shape):
+    """A block of a thread's message."""
+    type: str
+    text: MessageText
+
+class MessageSource(Shape):
+    """A page that a tool of the service read."""
+    id: str
+    tool_name: str
+    title: NotRequired[Optional[str]]
+    url: NotRequired[Optional[str]]
+    snippet: NotRequired[Optional[str]]
+
+class MessageMedia(Shape):
+    """A picture or sound that a tool of the service made; signed_url is valid for a day."""
+    id: str
+    source: str
+    type: str
+    signed_url: str
+    prompt: NotRequired[Optional[str]]
+    description: NotRequired[Optional[str]]
+
+class MessageCode(Shape):
+    """Code that a tool of the service ran."""
+    id: str
+    language: str
+    code: str
+    stdout: NotRequired[Optional[str]]
+    stderr: NotRequired[Optional[str]]
+    execution_time_ms: NotRequired[Optional[int]]
+
+class ThreadMessage(_Stored):
+    """A message of a thread: `message.content[0].text["value"]` is its text."""
+    thread_id: str
+    role: str
+    content: list[MessageContent]
+    reasoning_content: NotRequired[Optional[str]]
+    sources: NotRequired[Optional[list[MessageSource]]]
+    media: NotRequired[Optional[list[MessageMedia]]]
+    code: NotRequired[Optional[list[MessageCode]]]
+
+class Run(_Stored):
+    """An assistant at work on a thread. status: queued, in_progress, completed, failed … message: once completed."""
+    thread_id: str
+    assistant_id: str
+    status: str
+    model: str
+    message: NotRequired[Optional[ThreadMessage]]
+
+class Assistant(_Stored):
+    """A personality with tools; tools_config is a JSON text."""
+    name: str
+    instructions: str
+    tools_config: NotRequired[Optional[str]]
+
+class VisionAnalyzeRequest(Shape):
+    """A picture, and what to say about it."""
+    image_url: str
+    user_prompt: NotRequired[Optional[str]]
+
+class VisionTagsRequest(Shape):
+    """A picture to be tagged or read."""
+    image_url: str
+
+VisionOCRRequest = VisionTagsRequest
+
+class VisionVideoRequest(Shape):
+    """A video below 10 MB, and what to say about it."""
+    video_url: str
+    user_prompt: NotRequired[Optional[str]]
+
+class VisionAnalyzeResponse(Shape):
+    """The text that came of a picture or a video."""
+    result: str
+    usage: Usage
+
+VisionTagsResponse = VisionAnalyzeResponse
+VisionOCRResponse = VisionAnalyzeResponse
+VisionVideoResponse = VisionAnalyzeResponse
+
+class ModerationTextRequest(Shape):
+    """A text to be classified."""
+    prompt: str
+
+class ModerationMediaRequest(Shape):
+    """A picture or a video to be classified."""
+    media_url: str
+    is_video: bool
+
+class ModerationResponse(Shape):
+    """A category such as SAFE or VIOLENT, and how sure that is, from 0 to 1."""
+    category: str
+    score: float
+    usage: Usage
+
+class EmbeddingRequest(Shape):
+    """One text or several."""
+    input: Union[str, Sequence[str]]
+    model: NotRequired[Optional[str]]
+
+class Embedding(Shape):
+    """The vector of the text at `index`."""
+    object: str
+    embedding: list[float]
+    index: int
+
+class EmbeddingResponse(Shape):
+    """A vector for each text."""
+    object: str
+    data: list[Embedding]
+    usage: Usage
+
+class RerankRequest(Shape):
+    """Documents to be sorted by what they say about a query; top_k: only the best."""
+    query: str
+    documents: Sequence[str]
+    top_k: NotRequired[Optional[int]]
+    model: NotRequired[Optional[str]]
+
+class RerankResult(Shape):
+    """A document, where it was in the request, and its score."""
+    index: int
+    document: str
+    relevance_score: float
+
+class RerankResponse(Shape):
+    """The documents, the most relevant first."""
+    object: str
+    results: list[RerankResult]
+    usage: Usage
+
+
+@functools.lru_cache(None)
+def _required_keys(shape: Any) -> frozenset[str]:
+    """The keys of a shape that may not be absent; what `NotRequired` marks is unknown to Python before 3.11."""
+    hints = shape.__annotations__.items()
+    marked = {key for key, hint in hints if "NotRequired" in getattr(hint, "__metadata__", ())}
+    return frozenset(shape.__required_keys__ - marked)
+
+
+_MAY_BE_ABSENT: Final = frozenset(
+    key
+    for shape in (Message, ChatCompletionChoice, ChatCompletionChunk, ChunkChoice, ChoiceDelta, Thread, ThreadMessage)
+    + (MessageSource, MessageMedia, MessageCode, Run, Assistant)
+    for key in shape.__annotations__.keys() - _required_keys(shape)
+)
+
+
+class Object(dict[str, Any]):
+    """A JSON object of a response: a dict whose keys are also attributes, with dict's own methods before them.
+
+    An attribute that a shape declares optional is None where the server left it out.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        if name in _MAY_BE_ABSENT:
+            return None
+        raise AttributeError(f"no {name!r} in this object, which has: {', '.join(map(str, self)) or 'nothing'}")
+
+    __setattr__ = dict.__setitem__
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self:
+            raise AttributeError(name)
+        del self[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *map(str, self)})
+
+    def copy(self) -> "Object":
+        return Object(self)
+
+
+# ---------------------------------------------------------------------------------------------------- errors
+
+
+class APIError(Exception):
+    """What went wrong with a call after its arguments were accepted; the API key is masked in all of it.
+
+    status_code: None if there was no response. retry_after: seconds. headers: with lower-case names. body: JSON or text.
+    """
+
+    type: Optional[str] = None
+    code: Optional[str] = None
+    param: Optional[str] = None
+    status_code: Optional[int] = None
+    request_id: Optional[str] = None
+    retry_after: Optional[float] = None
+    headers: Mapping[str, str] = {}
+    body: Any = None
+    where = ""  # "POST /chat/completions"
+    attempts = 1
+    stage = ""  # of a connection failure: "connect" nothing was sent, "reuse" a kept connection died, "final" hopeless
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        vars(self).update(fields)
+
+    def __str__(self) -> str:
+        answer = " ".join(str(part) for part in (self.status_code, self.type) if part)
+        notes = [f"request {self.request_id}"] if self.request_id else []
+        notes += [f"{self.attempts} attempts"] if self.attempts > 1 else []
+        text = ": ".join(part for part in (self.where, answer, self.message) if part)
+        return f"{text} ({', '.join(notes)})" if notes else text
+
+class APIConnectionError(APIError):
+    """No usable response: DNS, refused, reset, TLS, proxy. The cause is in `__cause__` and in the text."""
+
+class APITimeoutError(APIConnectionError, TimeoutError):
+    """The call's budget is spent."""
+
+class APIResponseError(APIError):
+    """A response that is not what it must be: bad JSON, truncated, too large, malformed HTTP."""
+
+class BadRequestError(APIError):
+    """400 or 422: the request is wrong; `param` may name the field."""
+
+class AuthenticationError(APIError):
+    """401: the API key is missing or wrong."""
+
+class PermissionDeniedError(APIError):
+    """403: the key may not do this."""
+
+class NotFoundError(APIError):
+    """404: no such thread, run, assistant or path."""
+
+class ConflictError(APIError):
+    """409: the request collides with another one."""
+
+class RateLimitError(APIError):
+    """429: too many requests, or the quota is used up (`code == "insufficient_quota"`)."""
+
+class ServerError(APIError):
+    """5xx: the service failed."""
+
+class RunError(APIError, RuntimeError):
+    """A run ended otherwise than completed; `run` is that run."""
+    run: Any = None
+
+
+_STATUS_ERRORS: Final[dict[int, type[APIError]]] = {
+    400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: NotFoundError,
+    409: ConflictError, 422: BadRequestError, 429: RateLimitError,
+}  # fmt: skip
+
+
+def is_auth_error(error: BaseException) -> bool:
+    """Whether the service refused the API key."""
+    return isinstance(error, APIError) and (error.type == "authentication_error" or error.status_code == 401)
+
+
+def is_rate_limit_error(error: BaseException) -> bool:
+    """Whether the service asked for fewer requests."""
+    return isinstance(error, APIError) and (error.type == "rate_limit_error" or error.status_code == 429)
+
+
+def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: bytes, now: float) -> APIError:
+    """The error that a status other than 2xx stands for, whatever the body is like."""
+    body: Any = raw.decode("utf-8", "replace")
+    try:
+        body = _JSON.decode(body)
+    except (ValueError, RecursionError):
+        pass  # then it is the text
+    error = _body_error(_STATUS_ERRORS.get(status, ServerError if 500 <= status < 600 else APIError), body)
+    if 300 <= status < 400:
+        place = headers.get("location", "nowhere")
+        error.message = f"redirected to {place}; redirects are not followed, set base_url to where the API is"
+    error.message = error.message or reason or "no message"
+    error.status_code, error.retry_after = status, _retry_after(headers, now)
+    return error
+
+
+def _body_error(kind: type[APIError], body: Any) -> APIError:
+    """The error in a body: `{"error": {"message", "type", …}}` as OpenAI's, or what other servers send."""
+    detail = body.get("error") or body if isinstance(body, dict) else body
+    fields = detail if isinstance(detail, dict) else {"message": detail}
+    message = next((fields[key] for key in ("message", "detail", "error", "title") if fields.get(key)), "")
+    known = {key: str(fields[key]) for key in ("type", "code", "param") if fields.get(key) is not None}
+    return kind(_excerpt(message) if isinstance(message, str) else _as_json(message), body=body, **known)
+
+
+def _with_response(error: APIError, response: Any) -> APIError:
+    """What the head of a response adds to an error in its body."""
+    if not isinstance(error, APIConnectionError):
+        error.headers = dict(response.headers)
+        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
+        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
+    return error
+
+
+def _excerpt(text: str, length: int = 500) -> str:
+    """The beginning of what a server said, in one line and without HTML."""
+    text = text[:4096]  # before the pattern below, which backtracks
+    if text.lstrip().startswith("<"):
+        text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
+    return " ".join(text.split())[:length]
+
+
+def _as_json(value: Any) -> str:
+    """A value that a server sent, for a message."""
+    try:
+        return _excerpt(json.dumps(value, ensure_ascii=False), 200)
+    except RecursionError:
+        return "deeply nested JSON"
+
+
+def _masked(value: Any, secret: str, depth: int = 0) -> Any:
+    """*value* with every occurrence of *secret* in its texts replaced, and cut off where it is nested beyond reason."""
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if depth > 50:
+        return None
+    if isinstance(value, dict):
+        pairs = ((_masked(key, secret), _masked(item, secret, depth + 1)) for key, item in value.items())
+        return type(value)(pairs)
+    return [_masked(item, secret, depth + 1) for item in value] if isinstance(value, list) else value
+
+
+# ------------------------------------------------------------------------------------------------------ wire
+# Bytes in, values out: nothing here sees a socket or a clock, so tests feed it whole, byte by byte and with junk behind.
+
+_MAX_BODY: Final = 64 << 20  # bytes of one answer, or of one event of a stream
+_MAX_HEAD: Final = 64 << 10  # bytes of a response head, or of trailers; http.client allows as much for one line
+_MAX_LINE: Final = 4 << 10  # bytes of a chunk's size line with its extensions
+_MAX_INTERIM: Final = 20  # 1xx responses before the real one
+_MIN_THINKING_TOKENS: Final = 3000
+_IDLE_SECONDS: Final = 55.0  # load balancers commonly close after 60
+
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n\0]*))?\r?")
+_FIELD_LINE: Final = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r?\n", re.MULTILINE)
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?\r\n")
+_THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+
+
+class _Hidden(str):
+    """A text that no repr shows: the API key."""
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
+
+
+def _decode(data: Union[bytes, bytearray]) -> Any:
+    """The JSON value of an answer's body (RFC 8259)."""
+    try:
+        text = data.decode("utf-8")
+        return _JSON.decode(text[1:] if text.startswith("\ufeff") else text)
+    except (ValueError, RecursionError) as error:
+        problem = _excerpt(str(error))
+    text = data[:4096].decode("utf-8", "replace")  # outside of the handler: its error would carry all of the data along
+    raise APIResponseError(f"the answer is not JSON ({problem}): {_excerpt(text, 200)!r}", body=text)
+
+
+def _encode(value: Any, field: str = "") -> bytes:
+    """The JSON text of a request's body; an error names the field that JSON cannot hold."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        problem: Any = error
+    if not isinstance(problem, RecursionError) and "Circular" not in str(problem):
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+        for key, item in items:
+            _encode(item, f"{field}[{key!r}]" if field else str(key))
+    reason = f"{problem.reason} in a text" if isinstance(problem, UnicodeEncodeError) else str(problem)
+    kind = TypeError if isinstance(problem, TypeError) else ValueError
+    raise kind(f"{field or 'the request'} cannot be sent as JSON: {reason}")
+
+
+class _Head(NamedTuple):
+    """A response's status line and header fields; `clean` if no line is in doubt."""
+
+    minor: int
+    status: int
+    reason: str
+    headers: dict[str, str]
+    clean: bool
+
+
+def _parse_head(data: bytes) -> _Head:
+    """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
+    text = data.decode("latin-1")
+    clean = text.count("\n") == text.count("\r\n")
+    if "\n " in text or "\n\t" in text:  # obsolete folding, to be read as a space
+        text, clean = re.sub(r"\r?\n[ \t]+", " ", text), False
+    line, _, rest = text.partition("\n")
+    status = _STATUS_LINE.fullmatch(line)
+    if status is None:
+        raise APIResponseError(f"not an HTTP/1 response: {line[:80]!r}")
+    pairs = _FIELD_LINE.findall(rest)
+    if len(pairs) != rest.count("\n") - 1:
+        raise APIResponseError("the response has a malformed header line")
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        name, value = name.lower(), value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return _Head(int(status[1]), int(status[2]), (status[3] or "").strip(), headers, clean)
+
+
+class _Body:
+    """Where a response's body ends (RFC 9112 section 6). Framing that two readers could understand differently is an error.
+
+    `feed` it the bytes that came, it gives those of the body. `complete` after the last; `excess` if more came behind it.
+    """
+
+    def __init__(self, method: str, head: _Head) -> None:
+        self.excess = False
+        self._left = 0  # bytes to the end of the body, or of the chunk; -1: until the connection ends
+        self._chunked = ""  # what comes next: a chunk's "size" line, the line end behind its "data", a "trailer"
+        self._buffer = b""
+        self._trailers = 0
+        coding, length = head.headers.get("transfer-encoding"), head.headers.get("content-length")
+        if method == "HEAD":
+            pass
+        elif head.status in (204, 304):
+            self.excess = coding is not None or length not in (None, "0")  # a body that must not be may come all the same
+        elif coding is not None:
+            if coding.lower() != "chunked" or length is not None or head.minor == 0:
+                raise APIResponseError(f"cannot tell where the response ends: transfer-encoding {coding[:80]!r}")
+            self._chunked = "size"
+        elif length is None:
+            self._left = -1
+        elif not re.fullmatch(r"[0-9]{1,15}", length):
+            raise APIResponseError(f"cannot tell where the response ends: content-length {length[:80]!r}")
+        else:
+            self._left = int(length)
+            _check_size(self._left)
+        self.complete = not (self._left or self._chunked)
+
+    def feed(self, data: bytes) -> bytes:
+        if self._chunked:
+            return self._feed_chunked(self._buffer + data)
+        if self._left > 0:
+            self.excess = len(data) > self._left
+            data = data[: self._left]
+            self._left -= len(data)
+            self.complete = not self._left
+        return data
+
+    def end(self) -> None:
+        """The connection ended."""
+        if self._left >= 0:
+            raise APIResponseError("the response is truncated: the connection ended before it was complete")
+        self.complete = self.excess = True  # such a connection cannot be kept
+
+    def _feed_chunked(self, data: bytes) -> bytes:
+        pieces, start = [], 0
+        while start < len(data) and not self.complete:
+            if self._left:
+                pieces.append(data[start : start + self._left])
+                start += len(pieces[-1])
+                self._left -= len(pieces[-1])
+                continue
+            end = data.find(b"\n", start, start + _MAX_LINE) + 1
+            line = data[start : end or None]
+            if self._chunked == "data" and not b"\r\n".startswith(line):
+                raise APIResponseError("malformed chunked response: a chunk is longer than its size says")
+            if not end:
+                if len(line) >= _MAX_LINE:
+                    raise APIResponseError("malformed chunked response: an endless line")
+                break
+            self._take_line(line)
+            start = end
+        self._buffer = data[start:]
+        self.excess = self.complete and start < len(data)
+        return b"".join(pieces)
+
+    def _take_line(self, line: bytes) -> None:
+        if self._chunked == "data":
+            self._chunked = "size"
+        elif self._chunked == "size":
+            size = _CHUNK_SIZE.fullmatch(line)
+            if size is None:
+                raise APIResponseError(f"malformed chunked response: chunk size {line[:80]!r}")
+            self._left = int(size[1], 16)
+            self._chunked = "data" if self._left else "trailer"
+        else:
+            self._trailers += len(line)
+            if self._trailers > _MAX_HEAD or not line.endswith(b"\r\n"):
+                raise APIResponseError("malformed chunked response: endless or malformed trailers")
+            self.complete = line == b"\r\n"
+
+
+def _check_size(size: int) -> None:
+    if size > _MAX_BODY:
+        raise APIResponseError(f"the response is too large: more than {_MAX_BODY} bytes")
+
+
+def _keep_seconds(head: _Head) -> float:
+    """How long a connection may be idle after a response, 0 if it must be closed (RFC 9112 section 9.3).
+
+    A second less than the server says, so that it is not used while it closes.
+    """
+    options = {option.strip() for option in head.headers.get("connection", "").lower().split(",")}
+    if not head.clean or "close" in options or (head.minor == 0 and "keep-alive" not in options):
+        return 0.0
+    hint = re.search(r"timeout=([0-9]{1,6})", head.headers.get("keep-alive", ""))
+    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
+    """The seconds a server asks to wait: `retry-after-ms`, or `Retry-After` as seconds or HTTP date (RFC 9110 10.2.3)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{0,30})?", headers.get(name, "")):
+            return min(float(headers[name]) * unit, 1e9)  # more than a clock can wait is as good as for ever
+    value = headers.get("retry-after", "")
+    if not value[:1].isalpha():
+        return None
+    from email.utils import mktime_tz, parsedate_tz
+
+    try:
+        date = parsedate_tz(value)
+        return None if date is None else max(0.0, mktime_tz(date) - now)
+    except (ValueError, OverflowError, LookupError, TypeError):  # parsedate_tz trips over some texts
+        return None
+
+
+_STATELESS_POSTS: Final = frozenset(
+    "/chat/completions /vision/analyze /vision/tags /vision/ocr /vision/video"
+    " /moderations /moderations/media /embeddings /rerank".split()
+)
+
+
+def _is_repeatable(method: str, path: str) -> bool:
+    """Whether a request may reach the service twice without harm."""
+    return method in ("GET", "HEAD", "PUT", "DELETE") or (method == "POST" and path in _STATELESS_POSTS)
+
+
+def _should_retry(error: APIError, repeatable: bool) -> bool:
+    """Can we be sure that the service did not act, or may it act twice?"""
+    if isinstance(error, (APITimeoutError, APIResponseError)) or error.stage == "final":
+        return False
+    if isinstance(error, APIConnectionError):
+        return repeatable or error.stage == "connect"
+    hint = error.headers.get("x-should-retry")
+    if hint in ("true", "false"):
+        return hint == "true"
+    if error.status_code == 429:
+        return error.code != "insufficient_quota"
+    return error.status_code in (408, 503) or (repeatable and error.status_code in (500, 502, 504))
+
+
+def _backoff(retry: int, random: float) -> float:
+    """Seconds before retry number *retry*, from 1: 0.1, 0.2, 0.4, 0.8, 0.8 …, less up to a quarter by *random* in [0, 1)."""
+    return min(0.1 * 2.0 ** min(retry - 1, 3), 0.8) * (1 - random / 4)
+
+
+def _split_thinking(text: str) -> tuple[str, Optional[str]]:
+    """An assistant's text without its `<think>…</think>` parts, and those parts; None if there are none.
+
+    A part that was never opened began with the text, one that is never closed goes to its end.
+    """
+    content: list[str] = []
+    thoughts: list[str] = []
+    depth, start = 0, 0
+    for tag in _THINK_TAG.finditer(text):
+        (thoughts if depth else content).append(text[start : tag.start()])
+        start = tag.end()
+        if not tag[1]:
+            depth += 1
+        elif depth:
+            depth -= 1
+        else:
+            thoughts, content = thoughts + content, []
+    (thoughts if depth else content).append(text[start:])
+    reasoning = "\n\n".join(part.strip() for part in thoughts if part.strip())
+    return "".join(content).strip(), reasoning if start else None
+
+
+class _ThinkingFilter:
+    """The same for a text while it comes, as far as tags tell: (whether it is thought, text) pairs."""
+
+    def __init__(self) -> None:
+        self.thinking, self.held = False, ""
+
+    def feed(self, text: str) -> list[tuple[bool, str]]:
+        parts, self.held = [], self.held + text
+        for tag in iter(lambda: _THINK_TAG.search(self.held), None):
+            parts.append((self.thinking, self.held[: tag.start()]))
+            self.thinking, self.held = not tag[1], self.held[tag.end() :]
+        begun = self.held.rfind("<", -10)  # a tag may be under way: the longest has 11 characters
+        end = begun if begun >= 0 and text else len(self.held)  # no text: nothing more will come
+        parts.append((self.thinking, self.held[:end]))
+        self.held = self.held[end:]
+        return parts
+
+
+def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]:
+    """Trims a text in place; its reasoning: what was given, else what was split out of it."""
+    split = None
+    if isinstance(holder, dict) and isinstance(holder.get(key), str):
+        holder[key], split = (holder[key].strip(), None) if reasoning else _split_thinking(holder[key])
+    return reasoning if split is None else split
+
+
+def _tidy_completion(response: Any) -> Any:
+    """Trims an answer's texts and puts its reasoning, wherever the server put it, into `choice.reasoning_content`."""
+    for choice in response["choices"]:
+        message, reasoning = choice["message"], None
+        for place, key in ((message, "reasoning"), (message, "reasoning_content"), (choice, "reasoning_content")):
+            if isinstance(place.get(key), str):
+                place[key] = place[key].strip()
+                reasoning = place[key] or reasoning or ""
+        reasoning = _tidy_text(message, "content", reasoning)
+        if reasoning is not None:
+            choice["reasoning_content"] = reasoning
+    return response
+
+
+def _tidy_message(message: Any) -> Any:
+    """The same for a message of a thread; only the assistant's are touched."""
+    if message.get("role") == "assistant":
+        given = message.get("reasoning_content")
+        given = given.strip() if isinstance(given, str) else None
+        blocks = message["content"] if isinstance(message.get("content"), list) else []
+        found = [_tidy_text(block.get("text"), "value", given) for block in blocks if isinstance(block, dict)]
+        if given is not None or any(part is not None for part in found):
+            message["reasoning_content"] = given or "\n\n".join(filter(None, found))
+    return message
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
+    limit: Any = body.get("max_tokens")
+    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
+        body["max_tokens"] = _MIN_THINKING_TOKENS
+    return body
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+# ----------------------------------------------------------------------------------------------- connections
+
+_ADDRESS_SECONDS: Final = 5.0  # for one address of a host that has more: a lost SYN is sent again after 1 and 3 s
+_RECEIVE_BYTES: Final = 64 << 10
+
+# A test can replace these. The time of day goes on while a machine is suspended, which a monotonic clock need not.
+_clock = time.monotonic
+_time_of_day = time.time
+_current = threading.local()  # .call: what `AsyncClient` runs in this thread, and may cancel
+
+
+def _random() -> float:
+    import random
+
+    return random.random()
+
+
+def _sleep(seconds: float) -> None:
+    call: Optional[_Call] = getattr(_current, "call", None)
+    if call is None:
+        time.sleep(seconds)
+    elif call.cancelled.wait(seconds):
+        call.track(None)
+
+
+def _deadline(timeout: Optional[float]) -> Optional[float]:
+    return None if timeout is None else _clock() + timeout
+
+
+def _left(deadline: Optional[float]) -> float:
+    """Seconds left of a call's budget."""
+    return float("inf") if deadline is None else deadline - _clock()
+
+
+def _remaining(deadline: Optional[float]) -> Optional[float]:
+    """The same as a socket's timeout."""
+    left = _left(deadline)
+    if left <= 0:
+        raise socket.timeout("timed out")
+    return None if deadline is None else left
+
+
+class _Call:
+    """A call that another thread may cancel: its connection is shut down at once, its waits end."""
+
+    def __init__(self) -> None:
+        self.begun: Optional[float] = _clock()  # before it had a thread; None once that has been counted
+        self.cancelled = threading.Event()
+        self.exchange: Any = None
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+        if self.exchange is not None:
+            self.exchange.abort()
+
+    def track(self, exchange: Any) -> None:
+        self.exchange = exchange
+        if self.cancelled.is_set():
+            raise APIConnectionError("the call was cancelled", stage="final")
+
+
+class _Origin(NamedTuple):
+    """Where requests go: what a URL says before its path, and the proxy on the way."""
+
+    scheme: str
+    host: str  # ASCII, an IPv6 address without brackets
+    port: int
+    authority: str  # the Host header: the port only if it is not the scheme's own
+    proxy: Optional["_Origin"] = None
+    credentials: str = ""  # for a proxy: the value of Proxy-Authorization
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _parse_origin(url: str, name: str) -> _Origin:
+    """The origin of an http or https URL. No error repeats the URL: it may hold a password."""
+    host, port, parts = "", None, None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except ValueError:
+        host = ""
+    if not host or parts is None or parts.scheme not in ("http", "https"):
+        raise ValueError(f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
+    own = 443 if parts.scheme == "https" else 80
+    origin = _Origin(parts.scheme, host, own if port is None else port, "")
+    return origin._replace(authority=origin.address if origin.port != own else origin.address.rpartition(":")[0])
+
+
+def _parse_proxy(url: str) -> _Origin:
+    """A proxy's origin, with its credentials (RFC 7617) if the URL has user info."""
+    url = url if "://" in url else f"http://{url}"
+    if not url.lower().startswith("http://"):
+        raise ValueError(f"a proxy must be reached by http://, not {url.partition('://')[0]!r}")
+    origin, parts = _parse_origin(url, "the proxy's URL"), urlsplit(url)
+    if parts.username is None:
+        return origin
+    import base64
+
+    user_info = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return origin._replace(credentials=_Hidden("Basic " + base64.b64encode(user_info).decode()))
+
+
+def _environment_proxy(origin: _Origin) -> Optional[str]:
+    """The proxy that the environment names for an origin, as urllib reads it, which is imported only if it names one."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    proxies = getproxies_environment()
+    found = proxies.get(origin.scheme) or proxies.get("all")
+    return None if not found or proxy_bypass(origin.address) else found
+
+
+def _failure(error: OSError, doing: str, stage: str) -> APIError:
+    """The APIError for a failure of the network while *doing* something."""
+    if isinstance(error, APIError):
+        return error
+    if isinstance(error, socket.timeout) and error.errno is None:  # the system's own ETIMEDOUT has a number
+        return APITimeoutError(doing)
+    text = f"{doing} failed: {error}"
+    if type(error).__name__ == "SSLCertVerificationError":
+        stage = "final"
+        text += "; behind a proxy that inspects TLS set SSL_CERT_FILE to the company's CA, for a python.org Python"
+        text += " on macOS run 'Install Certificates.command'"
+    return APIConnectionError(text, stage=stage)
+
+
+def _close(sock: Optional[socket.socket]) -> None:
+    try:
+        if sock is not None:
+            sock.close()
+    except OSError:
+        pass
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    if not hasattr(select, "poll"):  # Windows, where select() takes any descriptor
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class _Idle(NamedTuple):
+    """A socket that waits for its next request."""
+
+    route: _Origin
+    sock: socket.socket
+    since: float  # time of day
+    limit: float  # seconds
+
+    def has_expired(self) -> bool:
+        return not 0 <= _time_of_day() - self.since < self.limit
+
+    def is_usable(self) -> bool:
+        """Not idle too long, not closed by the server, and nothing has come that nobody asked for."""
+        if self.has_expired() or not _is_readable(self.sock):
+            return not self.has_expired()
+        if not hasattr(self.sock, "pending"):
+            return False
+        import ssl  # over TLS it may be a new session ticket, which no read shows
+
+        try:
+            self.sock.settimeout(0)
+            self.sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            pass
+        return False
+
+
+def _render(method: str, target: str, host: str, headers: Mapping[str, str], body: Optional[bytes]) -> memoryview:
+    """A request as it is sent; a view, which shows nothing of the key where a traceback shows values."""
+    lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body is not None or method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(body or b'')}")
+    return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
+
+
+class _Exchange:
+    """A place among a session's connections, the socket once there is one, and the one request and answer it is for.
+
+    `read_some` the body. What is not read to its end must be closed; if it is forgotten, the garbage collector does it.
+    """
+
+    status_code, reason = 0, ""
+    headers: dict[str, str] = {}
+
+    def __init__(self, session: "Session", route: _Origin) -> None:
+        self.sock: Optional[socket.socket] = None
+        self.session, self.route = session, route
+        self.reused = self.aborted = self._heard = False
+        self.turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
+        self._body: Optional[_Body] = None
+        self._rest = b""
+        self._keep = 0.0
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        sock, self.sock = self.sock, None
+        _close(sock)
+        self.session._release(self)
+
+    def abort(self) -> None:
+        """From another thread: ends whatever is waited for."""
+        self.aborted, sock = True, self.sock
+        if self.turn is not None:
+            self.turn.set()
+        try:
+            if sock is not None:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's, which is for its own thread only
+        except OSError:
+            pass
+
+    def _socket(self, deadline: Optional[float]) -> socket.socket:
+        if self.sock is None or self.aborted:  # by `abort`, or in a child process, which drops what was its parent's
+            raise ConnectionAbortedError("the connection was given up")
+        self.sock.settimeout(_remaining(deadline))
+        return self.sock
+
+    def connect(self, deadline: Optional[float]) -> None:
+        """TCP, the proxy's tunnel, TLS."""
+        proxy = self.route.proxy
+        try:
+            self._dial(proxy or self.route, deadline)
+            if self.route.scheme == "https":
+                if proxy is not None:
+                    self._tunnel(proxy, deadline)
+                context, name = self.session._tls_context(), self.route.host.encode()  # bytes: see _dial
+                tls = context.wrap_socket(self._socket(deadline), server_hostname=name, do_handshake_on_connect=False)
+                self.sock = tls
+                self._socket(deadline)
+                tls.do_handshake()
+        except OSError as error:
+            via = f" by proxy {proxy.authority}" if proxy else ""
+            raise _failure(error, f"connecting to {self.route.authority}{via}", "connect") from error
+
+    def _dial(self, origin: _Origin, deadline: Optional[float]) -> None:
+        """TCP to the first address that answers: each but the last gets a fair share of the time, so that none eats it all."""
+        # The name as bytes, because a str would cost the import of the IDNA tables.
+        addresses = socket.getaddrinfo(origin.host.encode(), origin.port, 0, socket.SOCK_STREAM)
+        for others, (family, kind, protocol, _, address) in zip(reversed(range(len(addresses))), addresses):
+            self.sock = socket.socket(family, kind, protocol)
+            try:
+                sock, left = self._socket(deadline), _remaining(deadline)
+                if others:
+                    sock.settimeout(_ADDRESS_SECONDS if left is None else min(_ADDRESS_SECONDS, left / (others + 1)))
+                sock.connect(address)
+                return sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:
+                _close(self.sock)
+                if not others:
+                    raise
+
+    def _tunnel(self, proxy: _Origin, deadline: Optional[float]) -> None:
+        """Has the proxy open a way to the server (RFC 9110 section 9.3.6)."""
+        headers = {"Proxy-Authorization": proxy.credentials} if proxy.credentials else {}
+        self._socket(deadline).sendall(_render("CONNECT", self.route.address, self.route.address, headers, None))
+        try:
+            head, rest = self._read_head(deadline)
+        except APIResponseError as error:
+            raise ConnectionError(f"of the proxy: {error.message}") from error
+        if not 200 <= head.status < 300 or rest:
+            raise ConnectionError(f"the proxy answered {head.status} {head.reason}")
+        self._heard = False
+
+    def _receive(self, deadline: Optional[float]) -> bytes:
+        return self._socket(deadline).recv(_RECEIVE_BYTES)
+
+    def _read_head(self, deadline: Optional[float]) -> tuple[_Head, bytes]:
+        """The head of the answer and the bytes that came with it. Interim responses are passed over (RFC 9110 15.2)."""
+        data = b""
+        for _ in range(_MAX_INTERIM):
+            searched = 0
+            while True:
+                end = _HEAD_END.search(data, max(0, searched - 3))
+                size = end.end() if end else len(data)
+                if size > _MAX_HEAD:
+                    raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
+                if not b"HTTP/".startswith(data[:5]):
+                    raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
+                if end:
+                    break
+                more = self._receive(deadline)
+                if not more:
+                    raise ConnectionResetError("the server closed the connection without an answer")
+                searched, data, self._heard = len(data), data + more, True
+            head, data = _parse_head(data[:size]), data[size:]
+            if head.status >= 200:
+                return head, data
+            if head.status == 101:
+                raise APIResponseError("the server switched to a protocol that nobody asked for")
+        raise APIResponseError(f"more than {_MAX_INTERIM} interim responses")
+
+    def send(self, method: str, request: memoryview, deadline: Optional[float]) -> None:
+        """Sends the request and reads the head of its answer."""
+        doing, sent = "sending the request", True
+        try:
+            try:
+                self._socket(deadline).sendall(request)
+            except (BrokenPipeError, ConnectionResetError):
+                sent = False  # the server may have answered before it had read all; if not, reading fails as well
+            doing = "waiting for the answer"
+            head, self._rest = self._read_head(deadline)
+        except OSError as error:
+            raise _failure(error, doing, "reuse" if self.reused and not self._heard else "sent") from error
+        self.status_code, self.reason, self.headers = head.status, head.reason, head.headers
+        self._body, self._keep = _Body(method, head), _keep_seconds(head) if sent else 0.0
+        if self._body.complete:
+            self._body.excess = self._body.excess or bool(self._rest)
+            self._finish()
+
+    def read_some(self, deadline: Optional[float]) -> bytes:
+        """The next bytes of the body, as soon as there are any; b"" at its end."""
+        piece, body = b"", self._body
+        while body is not None and not piece and not body.complete:
+            try:
+                data = self._rest or self._receive(deadline)
+            except OSError as error:
+                raise _failure(error, "reading the answer", "sent") from error
+            self._rest = b""
+            if data:
+                piece = body.feed(data)
+            else:
+                body.end()
+            if body.complete:
+                self._finish()
+        return piece
+
+    def _finish(self) -> None:
+        if self._keep > 0 and self._body is not None and not self._body.excess:
+            self.session._put_back(self, self._keep)
+        else:
+            self.close()
+
+
+class Session:
+    """A pool of connections, for any number of threads and clients. A call more than max_connections waits for one.
+
+    proxies: `{"http": url, "https": url}`, else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`)
+    unless trust_env is False. ssl_context: an `ssl.SSLContext` instead of one that trusts what the system trusts.
+    """
+
+    def __init__(
+        self,
+        proxies: Optional[Mapping[str, str]] = None,
+        ssl_context: Optional["ssl.SSLContext"] = None,
+        max_connections: int = 100,
+        trust_env: bool = True,
+    ) -> None:
+        if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
+            raise ValueError("max_connections must be a whole number from 1")
+        self.proxies, self.ssl_context = dict(proxies or {}), ssl_context
+        self.max_connections, self.trust_env = max_connections, trust_env
+        self._proxies = {scheme.partition("://")[0]: _parse_proxy(url) for scheme, url in self.proxies.items() if url}
+        self._closed = False
+        self._idle: list[_Idle] = []  # the most recently used last
+        self._active: dict[int, weakref.ref[_Exchange]] = {}  # by id; at most max_connections
+        self._forget()
+        _sessions.add(self)
+
+    def _forget(self) -> None:
+        """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
+        exchanges = [exchange for exchange in (reference() for reference in self._active.values()) if exchange]
+        for sock in (*(idle.sock for idle in self._idle), *(exchange.sock for exchange in exchanges)):
+            if sock is not None:
+                os.close(sock.detach())
+        for exchange in exchanges:
+            exchange.sock = None
+        # Reentrant, because a garbage collection at any point may close a forgotten exchange.
+        self._lock = threading.RLock()
+        self._tls_lock = threading.Lock()
+        self._tls: Optional[ssl.SSLContext] = self.ssl_context
+        self._active, self._idle = {}, []
+        self._waiting: deque[_Exchange] = deque()
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.proxies, self.ssl_context, self.max_connections, self.trust_env)
+
+    def __repr__(self) -> str:
+        return f"<Session: {self._describe()}>"
+
+    def _describe(self) -> str:
+        counts = f"{len(self._active)} active, {len(self._idle)} idle, {len(self._waiting)} waiting"
+        return "closed" if self._closed else f"{counts}, at most {self.max_connections}"
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_waiting"):
+            self.close()
+
+    def close(self) -> None:
+        """Closes the idle connections. A call under way ends as usual, one that waits for a connection raises RuntimeError."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            waiting = list(self._waiting)
+        for entry in idle:
+            _close(entry.sock)
+        for exchange in waiting:
+            exchange.abort()
+
+    def _route(self, url: str) -> _Origin:
+        """The origin of a URL and the proxy on the way there."""
+        origin = _parse_origin(url, "base_url")
+        proxy = self._proxies.get(origin.scheme) or self._proxies.get("all")
+        found = _environment_proxy(origin) if proxy is None and self.trust_env else None
+        return origin._replace(proxy=_parse_proxy(found) if found else proxy)
+
+    def _tls_context(self) -> "ssl.SSLContext":
+        with self._tls_lock:
+            if self._tls is None:
+                try:
+                    import ssl
+                except ImportError as error:
+                    raise OSError(f"https needs Python's ssl module, which is missing here ({error})") from error
+                self._tls = ssl.create_default_context()
+                self._tls.set_alpn_protocols(["http/1.1"])
+            return self._tls
+
+    def _open(
+        self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
+        deadline: Optional[float], fresh: bool,
+    ) -> _Exchange:  # fmt: skip
+        """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection that was used before."""
+        if route.proxy is not None and route.scheme == "http":
+            target = f"http://{route.authority}{target}"
+            headers = {**headers, **({"Proxy-Authorization": route.proxy.credentials} if route.proxy.credentials else {})}
+        request = _render(method, target, route.authority, headers, body)
+        exchange = self._acquire(route, deadline, fresh)
+        try:
+            exchange.send(method, request, deadline)
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    def _connect(self, route: _Origin, deadline: Optional[float]) -> None:
+        """Leaves a connection in the pool that is ready for its first request."""
+        self._put_back(self._acquire(route, deadline, False), _IDLE_SECONDS)
+
+    def _acquire(self, route: _Origin, deadline: Optional[float], fresh: bool) -> _Exchange:
+        """A connection to *route*: the most recently used idle one, or a new one."""
+        exchange = _Exchange(self, route)
+        call: Optional[_Call] = getattr(_current, "call", None)
+        try:
+            with self._lock:  # critical section: a place, or one in the queue
+                if len(self._active) < self.max_connections and not self._waiting:
+                    self._active[id(exchange)] = weakref.ref(exchange)
+                else:
+                    exchange.turn = threading.Event()
+                    self._waiting.append(exchange)
+            if call is not None:
+                call.track(exchange)
+            if exchange.turn is not None and not self._closed:
+                if not exchange.turn.wait(None if deadline is None else max(0.0, _left(deadline))):
+                    raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
+                if call is not None:
+                    call.track(exchange)
+            if self._closed:
+                raise RuntimeError("the session is closed")
+            while exchange.sock is None and self._find_idle(exchange, fresh):
+                pass
+            if exchange.sock is None:
+                exchange.connect(deadline)
+            return exchange
+        except BaseException:
+            exchange.close()
+            raise
+
+    def _find_idle(self, exchange: _Exchange, fresh: bool) -> bool:
+        """Takes the newest idle socket that fits out of the pool; false if there is none, then there is room for one more."""
+        with self._lock:  # critical section
+            fits = [] if fresh else [idle for idle in self._idle if idle.route == exchange.route]
+            surplus = max(0, len(self._active) + len(self._idle) - self.max_connections)
+            taken = fits[-1:] or self._idle[:surplus]
+            for idle in taken:
+                self._idle.remove(idle)
+        if fits and taken[0].is_usable():
+            exchange.sock, exchange.reused = taken[0].sock, True
+        else:
+            for idle in taken:
+                _close(idle.sock)
+        return bool(fits)
+
+    def _put_back(self, exchange: _Exchange, seconds: float) -> None:
+        """Takes the socket back of an exchange that is over, to be idle for so many seconds at most."""
+        dropped: list[Optional[socket.socket]] = []
+        with self._lock:  # critical section: what was active is idle; the oldest may have had their time
+            while self._idle and self._idle[0].has_expired():
+                dropped.append(self._idle.pop(0).sock)
+            if exchange.sock is not None and not self._closed:
+                self._idle.append(_Idle(exchange.route, exchange.sock, _time_of_day(), seconds))
+                exchange.sock = None
+            self._release(exchange)
+        for sock in (*dropped, exchange.sock):
+            _close(sock)
+
+    def _release(self, exchange: _Exchange) -> None:
+        """An exchange is done with its place: the next in the queue has its turn."""
+        with self._lock:  # critical section
+            self._active.pop(id(exchange), None)
+            if exchange.turn is not None and exchange in self._waiting:
+                self._waiting.remove(exchange)
+            while self._waiting and len(self._active) < self.max_connections:
+                following = self._waiting.popleft()
+                self._active[id(following)] = weakref.ref(following)
+                if following.turn is not None:
+                    following.turn.set()
+
+
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _forget_parent() -> None:
+    for session in list(_sessions):
+        session._forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
+class _ForeignExchange:
+    """The answer of a foreign session, read as an `_Exchange` is."""
+
+    def __init__(self, answer: Any) -> None:
+        self.status_code, self.reason = int(answer.status_code), str(getattr(answer, "reason", None) or "")
+        self.headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
+        # Only of a chunked body requests gives what has come; of any other it waits until it has as much as is asked for.
+        chunked, stream = "transfer-encoding" in self.headers, "event-stream" in self.headers.get("content-type", "")
+        self._pieces: Iterator[bytes] = iter(answer.iter_content(None if chunked else 1 if stream else _RECEIVE_BYTES))
+        self.close = self.abort = answer.close
+
+    def read_some(self, deadline: Optional[float]) -> bytes:
+        try:
+            _remaining(deadline)
+            return next((piece for piece in self._pieces if piece), b"")
+        except OSError as error:
+            raise _foreign_failure(error, "reading the answer", deadline) from error
+
+
+class _ForeignSession:
+    """`Session` over a `requests.Session` or what looks like one, which brings its own pool, proxies and TLS."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def _describe(self) -> str:
+        return f"over {type(self._session).__module__}.{type(self._session).__qualname__}"
+
+    def _route(self, url: str) -> _Origin:
+        return _parse_origin(url, "base_url")
+
+    def _connect(self, route: _Origin, deadline: Optional[float]) -> None:
+        """Nothing: such a session connects when it has something to send."""
+
+    def _open(
+        self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
+        deadline: Optional[float], fresh: bool,
+    ) -> _ForeignExchange:  # fmt: skip
+        url = f"{route.scheme}://{route.authority}{target}"
+        try:
+            options = {"data": body, "headers": {**headers, "Accept-Encoding": "identity"}, "timeout": _remaining(deadline)}
+            exchange = _ForeignExchange(self._session.request(method, url, stream=True, allow_redirects=False, **options))
+        except OSError as error:  # all that requests raises is one
+            raise _foreign_failure(error, "the request", deadline) from error
+        call: Optional[_Call] = getattr(_current, "call", None)
+        if call is not None:
+            call.track(exchange)
+        return exchange
+
+
+def _foreign_failure(error: OSError, doing: str, deadline: Optional[float]) -> APIError:
+    if _left(deadline) <= 0 or "Timeout" in type(error).__name__:
+        return APITimeoutError(doing)
+    reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
+    return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
+
+
+_AnyExchange = Union[_Exchange, _ForeignExchange]
+
+
+def _read_all(response: _AnyExchange, deadline: Optional[float]) -> Union[bytes, bytearray]:
+    """The whole body of an answer, at most 64 MiB."""
+    data: Union[bytes, bytearray] = response.read_some(deadline)
+    more = response.read_some(deadline) if data else b""
+    if more:
+        data = bytearray(data)
+    while more:
+        data += more
+        _check_size(len(data))
+        more = response.read_some(deadline)
+    return data
+
+
+# --------------------------------------------------------------------------------------------------- streams
+
+_DRAIN_SECONDS: Final = 0.05  # for the end of a response behind its last event; a new connection costs about as much
+
+
+class _EventDecoder:
+    """Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+
+    `feed` it bytes, cut anywhere; it gives the (event, data) pairs that are complete.
+    """
+
+    def __init__(self) -> None:
+        self._tail: list[bytes] = []  # of a line that is not complete; joined once, so that a long one costs linear time
+        self._size = 0  # bytes since the last event
+        self._after_cr, self._first, self._event = False, True, ""
+        self._data: list[str] = []
+
+    def feed(self, data: bytes) -> list[tuple[str, str]]:
+        if self._after_cr and data:
+            self._after_cr, data = False, data[1:] if data[:1] == b"\n" else data
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = data.split(b"\n")
+        events: list[tuple[str, str]] = []
+        if lines:
+            lines[0] = b"".join((*self._tail, lines[0]))
+            self._tail = []
+            self._interpret(lines, events)
+        self._tail.append(rest)
+        self._size = len(rest) if events else self._size + len(data)
+        _check_size(self._size)
+        return events
+
+    def _interpret(self, lines: list[bytes], events: list[tuple[str, str]]) -> None:
+        if self._first:
+            self._first, lines[0] = False, lines[0][3:] if lines[0].startswith(b"\xef\xbb\xbf") else lines[0]
+        for line in lines:
+            if not line:
+                if self._data:
+                    events.append((self._event, "\n".join(self._data)))
+                self._data, self._event = [], ""
+                continue
+            name, _, value = line.partition(b":")
+            if name in (b"data", b"event"):
+                text = (value[1:] if value[:1] == b" " else value).decode("utf-8", "replace")
+                if name == b"data":
+                    self._data.append(text)
+                else:
+                    self._event = text
+
+
+_GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refusal", "arguments"))  # piece by piece
+_NUMBERED: Final = frozenset(("choices", "tool_calls"))  # lists whose items come in pieces, each with its index
+
+
+def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+    """Adds a chunk to what came before. What grows is kept as `StringIO`, a numbered list as a dict by index."""
+    for key, value in part.items():
+        old = whole.get(key)
+        if value is None or (key == "delta" and not value):
+            whole.setdefault(key, None)
+        elif key in _GROWING and isinstance(value, str):
+            if not isinstance(old, io.StringIO):
+                old = whole[key] = io.StringIO()
+            old.write(value)
+        elif key in _NUMBERED:
+            if old is None:
+                old = whole[key] = {}
+            for item in value:
+                _merge(old.setdefault(_number(item, old), {}), item)
+        elif key == "delta" or (key in ("function", "logprobs") and isinstance(value, dict)):
+            if type(old) is not dict:
+                old = whole[key] = {}
+            _merge(old, value)
+        elif isinstance(value, list) and isinstance(old, list):
+            old += value  # such as log probabilities
+        elif not old or key not in ("id", "name", "created"):  # those are taken once
+            whole[key] = list(value) if isinstance(value, list) else value
+
+
+def _number(item: Mapping[str, Any], items: Mapping[int, dict[str, Any]]) -> int:
+    """Where an item of a numbered list belongs: its index; without one, a new ID begins a new item."""
+    if item.get("index") is not None:
+        return int(item["index"])
+    same = [number for number, known in items.items() if item.get("id") in (None, known.get("id"))]
+    return same[-1] if same else len(items)
+
+
+def _merged(value: Any, key: str = "") -> Any:
+    """What `_merge` has gathered, as a server would have sent it at once."""
+    if isinstance(value, io.StringIO):
+        return value.getvalue()
+    if type(value) is not dict:  # a server's own value
+        return value
+    if key in _NUMBERED:
+        return [_merged({"index": number, **value[number]}) for number in sorted(value)]
+    return Object((key, _merged(item, key)) for key, item in value.items())
+
+
+def _merged_choice(choice: Any) -> Object:
+    """A choice of merged chunks as one of a completion."""
+    message = {"role": "assistant", "content": None, **(choice.pop("delta", None) or {})}
+    calls = message.get("tool_calls") or []
+    for call in calls:
+        del call["index"]
+        function = call["function"] if isinstance(call.get("function"), dict) else {}
+        arguments = function.get("arguments") or ""
+        arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call["function"] = Object({**function, "name": function.get("name") or "", "arguments": arguments})
+        call.update({"id": call.get("id") or "", "type": call.get("type") or "function"})
+    message["content"] = message["content"] or (None if calls else "")
+    return Object({"finish_reason": None, **choice, "message": Object(message)})
+
+
+class ChatCompletionStream:
+    """An answer while it is written: iterate it for its chunks, or `text_stream` for the text alone.
+
+        with client.stream_chat_completion(messages=messages) as stream:
+            for text in stream.text_stream:
+                print(text, end="", flush=True)
+        print(stream.get_final_completion().usage.total_tokens)
+
+    `timeout` bounds each wait for more. Raises what any call raises, also in the middle; APIResponseError if the stream
+    ends without `[DONE]` and without a finish reason. For one thread at a time.
+    """
+
+    def __init__(self, response: _AnyExchange, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
+        self._response, self._timeout, self._explain = response, timeout, explain
+        self._decoder = _EventDecoder()
+        self._events: deque[tuple[str, str]] = deque()
+        self._began = self._ended = False  # something has come; nothing more will
+        self._complete = False  # there was a finish reason, or [DONE]
+        self._whole: dict[str, Any] = {}  # what was merged; of a server that cannot stream its answer
+
+    def __iter__(self) -> Iterator[ChatCompletionChunk]:
+        return self
+
+    def __next__(self) -> ChatCompletionChunk:
+        try:
+            chunk = self._next_chunk()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, APIError):
+                raise self._explain(_with_response(error, self._response)).with_traceback(None) from error.__cause__
+            raise
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def text_stream(self) -> Iterator[str]:
+        """The text of the first choice, piece by piece as it comes, untrimmed."""
+        return (text for chunk in self if (text := _text_of(chunk)))
+
+    def get_final_completion(self) -> ChatCompletionResponse:
+        """Reads what is left: the whole answer, as `create_chat_completion` returns it."""
+        for _ in self:
+            pass
+        if not self._complete:
+            raise RuntimeError("the stream was closed before its end")
+        answer = Object(_merged(self._whole), object="chat.completion")
+        if type(self._whole) is dict:
+            answer["choices"] = [_merged_choice(choice) for choice in answer.get("choices") or ()]
+        return _tidy_completion(answer)
+
+    def close(self) -> None:
+        """Ends the stream. Its connection is closed unless the answer was complete."""
+        self._ended = True
+        self._events.clear()
+        self._response.close()
+
+    def _next_chunk(self) -> Any:
+        while True:
+            if self._events:
+                event, data = self._events.popleft()
+                if data != "[DONE]":
+                    return self._collect(_parse_chunk(event, data))
+                self._complete = True
+                self._drain()
+            if self._ended:
+                return None
+            try:
+                piece = self._response.read_some(self._wait())
+            except APIResponseError:
+                if not self._complete:  # else nothing is missing but the framing's end
+                    raise
+                piece = b""
+            kind = self._response.headers.get("content-type", "").lower()
+            is_json = "json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))
+            if is_json and not self._began:  # a server that cannot stream
+                self._ended = self._complete = True
+                self._whole = _check_completion(_decode(bytearray(piece) + _read_all(self._response, self._wait())))
+                return _as_chunk(self._whole)
+            self._began = self._began or bool(piece.strip())
+            self._events.extend(self._decoder.feed(piece))
+            self._ended = not piece
+            if self._ended and not self._complete:
+                raise APIResponseError("the stream ended before the answer was complete")
+
+    def _wait(self) -> Optional[float]:
+        return _deadline(self._timeout)
+
+    def _collect(self, chunk: Any) -> Any:
+        """Adds a chunk to the whole."""
+        try:
+            _merge(self._whole, chunk)
+            self._complete = self._complete or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+        except (ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
+            raise APIResponseError(f"a chunk of the stream has a wrong shape: {error}", body=chunk) from None
+        return chunk
+
+    def _drain(self) -> None:
+        """After the last event: the connection can be kept if the response's end comes at once."""
+        deadline = _deadline(_DRAIN_SECONDS)
+        try:
+            for _ in range(4):
+                if not self._response.read_some(deadline):
+                    break
+        except APIError:
+            pass
+        self.close()
+
+
+def _text_of(chunk: Any) -> str:
+    """What a chunk adds to the text of the first choice."""
+    for choice in chunk.get("choices") or ():
+        text = (choice.get("delta") or {}).get("content")
+        if isinstance(text, str) and not choice.get("index"):
+            return text
+    return ""
+
+
+def _parse_chunk(event: str, data: str) -> Any:
+    try:
+        chunk = _JSON.decode(data)
+    except (ValueError, RecursionError):
+        chunk = data
+    if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
+        error = _body_error(APIError, chunk)
+        error.message = error.message or "the server reported an error"
+        raise error
+    if not isinstance(chunk, dict) or not _is_list_of_objects(chunk.get("choices") or []):
+        raise APIResponseError(f"not a chunk of a completion in the stream: {_excerpt(data, 200)!r}", body=data[:4096])
+    return chunk
+
+
+def _as_chunk(answer: Any) -> Object:
+    """A whole completion as the only chunk of a stream."""
+    choices = []
+    for choice in answer["choices"]:
+        rest = {key: value for key, value in choice.items() if key != "message"}
+        delta = Object({**choice["message"], **_given(reasoning_content=choice.get("reasoning_content"))})
+        choices.append(Object(rest, delta=delta))
+    return Object(answer, object="chat.completion.chunk", choices=choices)
+
+
+# ----------------------------------------------------------------------------------------------------- tools
+
+
+def function_tool(function: Callable[..., Any]) -> Tool:
+    """The OpenAI tool dict of a Python function, for `tools=[…]`.
+
+    Name and descriptions come from the function and its docstring (Google, NumPy or Sphinx style, or `Annotated`), the
+    JSON schema from its type hints, `required` from its defaults. TypeError names a parameter that cannot be described.
+    """
+    return _Function(function).tool
+
+
+class _Type(NamedTuple):
+    """What a type hint means: a JSON schema, and how a JSON value becomes an argument. A ValueError says what does not fit."""
+
+    schema: dict[str, Any]
+    convert: Callable[[Any, str], Any]
+
+    def described(self, text: Optional[str], **more: Any) -> "_Type":
+        return self._replace(schema={**_given(description=text), **self.schema, **more})
+
+
+class _Function:
+    """A Python function as the model sees it: its tool dict, its arguments."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        import inspect
+
+        target: Any = function
+        while isinstance(target, functools.partial):
+            target = target.func
+        description, texts = _parse_docstring(inspect.getdoc(target) or "")
+        self.function, self.name = function, str(getattr(target, "__name__", type(target).__name__))
+        if not callable(function) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.name):
+            raise TypeError(f"a tool must be a function with a name of letters, digits, _ and -, not {self.name!r}")
+        target = target if inspect.isroutine(target) else target.__call__
+        self.is_async = any(map(inspect.iscoroutinefunction, (target, inspect.unwrap(target))))
+        names = getattr(inspect.unwrap(target), "__globals__", {})
+        members: dict[str, tuple[_Type, bool]] = {}
+        for name, parameter in _signature(function).items():
+            where = f"parameter {name!r} of {self.name}"
+            needed = parameter.default is parameter.empty
+            if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                raise TypeError(f"{where} cannot be passed by name, as a model passes it")
+            if parameter.annotation is parameter.empty:
+                raise TypeError(f"{where} has no type hint")
+            try:
+                kind = _describe(_resolve(parameter.annotation, names))
+            except (TypeError, NameError, SyntaxError, RecursionError) as error:
+                raise TypeError(f"{where} cannot be described: {error}") from error
+            members[name] = kind.described(texts.get(name), **({} if needed else _default(parameter.default))), needed
+        schema, self._convert = _object_of(members, dict)
+        about = _given(name=self.name, description=description or None, parameters=schema)
+        self.tool = Tool(type="function", function=about)
+
+    def arguments(self, text: Optional[str]) -> dict[str, Any]:
+        """The keyword arguments in a tool call's JSON text; a ValueError tells the model what is wrong with them."""
+        try:
+            value = json.loads(text or "{}", parse_constant=_no_constant)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"the arguments are not valid JSON: {error}") from None
+        converted: dict[str, Any] = self._convert(value, "the arguments")
+        return converted
+
+
+def _signature(function: Any) -> Mapping[str, Any]:
+    import inspect
+
+    try:
+        return inspect.signature(function).parameters
+    except (ValueError, NameError) as error:
+        raise TypeError(f"a tool needs a signature: {error}") from error
+
+
+def _default(value: Any) -> dict[str, Any]:
+    try:
+        return {"default": json.loads(json.dumps(value, allow_nan=False, default=_plain_value))}
+    except (TypeError, ValueError):
+        return {}
+
+
+def _resolve(hint: Any, names: Mapping[str, Any]) -> Any:
+    """A type hint, which may be a text."""
+    import ast
+    import types
+    import typing
+
+    class Unions(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+            pair = ast.Tuple([self.visit(node.left), self.visit(node.right)], ast.Load())
+            return ast.Subscript(ast.Name("_Union", ast.Load()), pair, ast.Load())
+
+    hint = getattr(hint, "__forward_arg__", hint)
+    if isinstance(hint, str) and sys.version_info < (3, 10):  # which cannot evaluate "int | None"
+        hint = ast.unparse(ast.fix_missing_locations(Unions().visit(ast.parse(hint, mode="eval"))))
+    holder: Any = types.SimpleNamespace(__annotations__={"hint": hint})
+    return typing.get_type_hints(holder, {**names, "_Union": Union}, include_extras=True)["hint"]
+
+
+def _plain(kind: Optional[str], words: str, accepts: Callable[[Any], bool], convert: Callable[[Any], Any]) -> _Type:
+    def check(value: Any, where: str) -> Any:
+        if accepts(value):
+            return convert(value)
+        raise _misfit(where, words, value)
+
+    return _Type(_given(type=kind), check)
+
+
+def _misfit(where: str, words: str, value: Any) -> ValueError:
+    return ValueError(f"{where} must be {words}, not {_as_json(value)[:80]}")
+
+
+_PLAIN: Final[dict[Any, _Type]] = {
+    str: _plain("string", "a text", lambda value: isinstance(value, str), str),
+    bool: _plain("boolean", "true or false", lambda value: isinstance(value, bool), bool),
+    int: _plain("integer", "a whole number", lambda value: _is_number(value) and value % 1 == 0, int),
+    float: _plain("number", "a number", _is_number, float),
+    type(None): _plain("null", "null", lambda value: value is None, lambda value: None),
+    dict: _plain("object", "an object", lambda value: isinstance(value, dict), dict),
+    list: _plain("array", "a list", lambda value: isinstance(value, list), list),
+    Any: _plain(None, "anything", lambda value: True, lambda value: value),
+}
+
+
+def _describe(hint: Any, outer: tuple[Any, ...] = ()) -> _Type:
+    """What a type hint means; *outer* are the classes it stands in. TypeError for what JSON schema cannot say simply."""
+    import dataclasses
+    import enum
+    import typing
+
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hasattr(hint, "__metadata__"):  # Annotated
+        note = next((note for note in hint.__metadata__ if isinstance(note, str)), None)
+        return _describe(args[0], outer).described(None, **_given(description=note))
+    if hint is None or hint in _PLAIN:
+        return _PLAIN[type(hint) if hint is None else hint]
+    if hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):  # NewType, `type X = …`
+        return _describe(getattr(hint, "__supertype__", None) or hint.__value__, outer)
+    if origin is typing.Literal:
+        return _one_of(args, args)
+    if origin is Union or type(hint).__name__ == "UnionType":
+        return _any_of([_describe(arg, outer) for arg in args])
+    if origin in (list, Sequence, Iterable):
+        return _list_of(_describe(args[0] if args else Any, outer))
+    if origin in (dict, Mapping) and (not args or args[0] is str):
+        return _dict_of(_describe(args[1] if args else Any, outer))
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _one_of([member.value for member in hint], tuple(hint))
+    if getattr(origin, "_name", None) in ("Required", "NotRequired", "ReadOnly"):
+        return _describe(args[0], outer)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        no = dataclasses.MISSING
+        fields = {field.name: field for field in dataclasses.fields(hint) if field.init}
+        required = {name for name, field in fields.items() if field.default is no and field.default_factory is no}
+        return _class_of(hint, fields, required, outer)
+    if hasattr(hint, "__required_keys__"):  # TypedDict
+        return _class_of(hint, hint.__annotations__, hint.__required_keys__, outer)
+    raise TypeError(f"{hint!r} has no simple JSON schema")
+
+
+def _class_of(cls: Any, names: Iterable[str], required: Iterable[str], outer: tuple[Any, ...]) -> _Type:
+    import inspect
+    import typing
+
+    if cls in outer:
+        raise TypeError(f"{cls.__name__} contains itself")
+    texts = _parse_docstring(inspect.getdoc(cls) or "")[1]
+    own = getattr(inspect, "get_annotations", lambda base: vars(base).get("__annotations__", {}))
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        scope = vars(sys.modules.get(base.__module__, typing))
+        hints.update((name, _resolve(hint, scope)) for name, hint in own(base).items() if name in names)
+    members = {}
+    for name, hint in hints.items():
+        optional = getattr(typing.get_origin(hint), "_name", None) == "NotRequired"
+        members[name] = _describe(hint, (*outer, cls)).described(texts.get(name)), name in required and not optional
+    return _object_of(members, cls)
+
+
+def _object_of(members: Mapping[str, tuple[_Type, bool]], build: Callable[..., Any]) -> _Type:
+    required = [name for name, (_, needed) in members.items() if needed]
+    properties = {name: kind.schema for name, (kind, _) in members.items()}
+
+    def convert(value: Any, where: str) -> Any:
+        value = _PLAIN[dict].convert(value, where)
+        wrong = [f"{name!r} is missing" for name in required if name not in value]
+        wrong += [f"{name!r} is unknown" for name in value if name not in members]
+        if wrong:
+            raise ValueError(f"{where} do not fit: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
+        return build(**{name: members[name][0].convert(item, repr(name)) for name, item in value.items()})
+
+    return _Type(_given(type="object", properties=properties, required=required or None), convert)
+
+
+def _one_of(values: Sequence[Any], results: Sequence[Any]) -> _Type:
+    """One of some JSON values, for Literal and Enum."""
+    kinds = {type(value) for value in values}
+    if not kinds <= {str, int, float, bool, type(None)}:
+        raise TypeError("only texts, numbers, booleans and None can be choices")
+
+    def convert(value: Any, where: str) -> Any:
+        for choice, result in zip(values, results):
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
+                return result
+        raise _misfit(where, f"one of {_as_json(values)}", value)
+
+    return _Type({**(_PLAIN[kinds.pop()].schema if len(kinds) == 1 else {}), "enum": list(values)}, convert)
+
+
+def _any_of(kinds: list[_Type]) -> _Type:
+    def convert(value: Any, where: str) -> Any:
+        problems = []
+        for kind in kinds:
+            try:
+                return kind.convert(value, where)
+            except ValueError as error:
+                problems.append(str(error))
+        raise ValueError("; or ".join(problems))
+
+    return _Type({"anyOf": [kind.schema for kind in kinds]}, convert)
+
+
+def _list_of(kind: _Type) -> _Type:
+    def convert(value: Any, where: str) -> list[Any]:
+        return [kind.convert(item, f"{where}[{index}]") for index, item in enumerate(_PLAIN[list].convert(value, where))]
+
+    return _Type({"type": "array", "items": kind.schema}, convert)
+
+
+def _dict_of(kind: _Type) -> _Type:
+    def convert(value: Any, where: str) -> dict[str, Any]:
+        return {key: kind.convert(item, f"{where}[{key!r}]") for key, item in _PLAIN[dict].convert(value, where).items()}
+
+    return _Type({"type": "object", "additionalProperties": kind.schema}, convert)
+
+
+_PARAMETERS: Final = ("args", "arguments", "parameters", "params", "keyword args", "attributes")
+_OTHERS: Final = ("returns", "yields", "raises", "example", "examples")
+
+
+def _parse_docstring(text: str) -> tuple[str, dict[str, str]]:
+    """A docstring's description and what it says of each parameter, in Google, NumPy or Sphinx style."""
+    description: list[str] = []
+    texts: dict[str, list[str]] = {}
+    section, names, indent = "description", [""], 0
+    lines = text.splitlines()
+    for line, following in zip(lines, [*lines[1:], ""]):
+        title, depth = line.strip().rstrip(":").lower(), len(line) - len(line.lstrip())
+        ruled = re.fullmatch(r"-{3,}\s*", following)
+        sphinx = re.match(r"\s*:(?:param|parameter|arg|argument)\s+(?:[^:]*\s)?\*{0,2}(\w+)\s*:(.*)", line)
+        entry = re.match(r"\s*(\*{0,2}\w+(?:\s*,\s*\w+)*)\s*(?:\(.*?\)+)?\s*(?::(.*))?$", line)
+        titled = line.rstrip().endswith(":") and (title in _PARAMETERS + _OTHERS or section in ("google", "numpy"))
+        if not depth and line and (ruled or titled):
+            section = "other" if title not in _PARAMETERS else "numpy" if ruled else "google"
+            names, indent = [], 0
+        elif sphinx:
+            section, names = "sphinx", [sphinx[1]]
+            texts[sphinx[1]] = [sphinx[2]]
+        elif re.match(r"\s*:(returns?|rtype|type|raises?|yields?)\b[^:]*:", line):
+            section = "other"
+        elif section == "description":
+            description.append(line)
+        elif section != "other" and line.strip():
+            indent = indent or depth
+            if entry and section != "sphinx" and depth == (indent if section == "google" else 0):
+                names = [name.strip(" *") for name in entry[1].split(",")]
+                # In NumPy style the type is behind the colon.
+                texts.update((name, [entry[2] or ""] if section == "google" else []) for name in names)
+            elif depth < indent or (not depth and section != "numpy"):
+                section = "other"
+            else:
+                for name in names:
+                    texts[name].append(line)
+    joined = {name: " ".join(" ".join(parts).split()) for name, parts in texts.items()}
+    return "\n".join(description).strip(), {name: text for name, text in joined.items() if text}
+
+
+def _plain_value(value: Any) -> Any:
+    """What stands for a Python object in JSON."""
+    import dataclasses
+    import enum
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+def _result_text(result: Any) -> str:
+    """A function's result as the model gets it: a text as it is, else as JSON, or at least in Python's words."""
+
+
+    def plain(value: Any) -> Any:
+        try:
+            return _plain_value(value)
+        except TypeError:
+            return str(value)
+
+    text = result
+    if not isinstance(result, str):
+        try:
+            text = json.dumps(result, ensure_ascii=False, allow_nan=False, default=plain)
+        except (TypeError, ValueError, RecursionError):
+            text = json.dumps(str(result))
+    return str(text.encode("utf-8", "replace"), "utf-8")
+
+
+class _Tools:
+    """A conversation in which the model calls Python functions."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.messages = request["messages"]
+        if not isinstance(self.messages, list):
+            raise TypeError("messages must be a list: what is said is appended to it")
+        request["tools"] = list(request.get("tools") or ())
+        functions = [_Function(tool) for tool in request["tools"] if not isinstance(tool, Mapping)]
+        self.functions = {function.name: function for function in functions}
+
+    def calls(self, response: ChatCompletionResponse) -> list[Any]:
+        """Appends the assistant's message; the calls in it."""
+        message = response["choices"][0]["message"]
+        self.messages.append(message)
+        calls = message.get("tool_calls")
+        return calls if isinstance(calls, list) and _is_list_of_objects(calls) else []
+
+    def prepare(self, call: Mapping[str, Any]) -> tuple[_Function, dict[str, Any]]:
+        """The function of a call and its arguments; a ValueError is for the model."""
+        wanted = call.get("function")
+        wanted = wanted if isinstance(wanted, dict) else {}
+        function = self.functions.get(str(wanted.get("name")))
+        if function is None:
+            names = ", ".join(self.functions) or "none"
+            raise ValueError(f"there is no function {wanted.get('name')!r}; the functions are: {names}")
+        return function, function.arguments(wanted.get("arguments"))
+
+    def answer(self, call: Mapping[str, Any], result: Union[str, Exception]) -> None:
+        """Appends what a call came to."""
+        if isinstance(result, Exception):
+            kind = "" if type(result) is ValueError else f"{type(result).__name__}: "
+            result = _result_text({"error": f"{kind}{result}"})
+        self.messages.append(Message(role="tool", tool_call_id=call.get("id") or "", content=result))
+
+
+# ---------------------------------------------------------------------------------------------------- client
+
+_RUN_FAILURES: Final = ("failed", "cancelled", "expired", "incomplete", "requires_action")
+_KEPT: Any = object()  # "not given", where None means something
+
+
+class Client:
+    """The PixiGPT API. One client serves any number of threads.
+
+    api_key: else `PIXIGPT_API_KEY`; "" sends none. base_url: else `PIXIGPT_BASE_URL`, else https://pixigpt.com/v1.
+    timeout: seconds for a whole call with its retries, None for no limit. max_retries: attempts after the first.
+    session: a `Session` to share, or a `requests.Session`. ValueError or TypeError for what cannot be right.
+    """
+
+    def __init__(
+        self,
+        api_key: Optional[str] = None,
+        base_url: Optional[str] = None,
+        timeout: Optional[float] = 30.0,
+        max_retries: int = 3,
+        session: Any = None,
+    ) -> None:
+        self.api_key = _checked_key(os.environ.get("PIXIGPT_API_KEY") or " " if api_key is None else api_key)
+        self.base_url = _checked_url(base_url or os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1")
+        self.timeout, self.max_retries = _checked_timeout(timeout), _checked_retries(max_retries)
+        if session is not None and not isinstance(session, Session) and not callable(getattr(session, "request", None)):
+            raise TypeError("session must be a Session or have the request method of a requests.Session")
+        self._headers: dict[str, str] = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
+        if self.api_key:
+            self._headers["Authorization"] = _Hidden(f"Bearer {self.api_key}")
+        self._owns_session = session is None
+        self._use(session)
+
+    def _use(self, session: Any) -> None:
+        self.session = Session() if session is None else session
+        self._closed = False
+        self._transport: Union[Session, _ForeignSession] = (
+            self.session if isinstance(self.session, Session) else _ForeignSession(self.session)
+        )
+        self._route, self._prefix = self._transport._route(self.base_url), urlsplit(self.base_url).path
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("api_key", "base_url", "timeout", "max_retries", "_headers", "_owns_session")
+        return {**{name: getattr(self, name) for name in kept}, "session": None if self._owns_session else self.session}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._use(self.session)
+
+    def __repr__(self) -> str:
+        return f"<Client {self.base_url}: {'closed' if self._closed else self._transport._describe()}>"
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the client, and its session unless that was given to it."""
+        self._closed = True
+        if self._owns_session:
+            self.session.close()
+
+    def with_options(
+        self, *, timeout: Optional[float] = _KEPT, max_retries: int = _KEPT, headers: Optional[Mapping[str, str]] = None
+    ) -> "Self":
+        """A client that shares the session and differs in what is named: `client.with_options(timeout=5).get_thread(id)`."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), _owns_session=False)
+        other.timeout = self.timeout if timeout is _KEPT else _checked_timeout(timeout)
+        other.max_retries = self.max_retries if max_retries is _KEPT else _checked_retries(max_retries)
+        changed = _checked_headers(headers or {})
+        kept = {name: value for name, value in self._headers.items() if name.lower() not in map(str.lower, changed)}
+        other._headers = {**kept, **changed}
+        return other
+
+    def connect(self) -> None:
+        """Opens one pooled connection now (DNS, TCP, TLS), so that the first call does not pay for it."""
+        self._retrying("connect", True, lambda deadline, fresh: self._transport._connect(self._route, deadline))
+
+    # How every call is made.
+
+    def _retrying(self, where: str, repeatable: bool, attempt: Callable[[Optional[float], bool], _R]) -> _R:
+        """Calls attempt(deadline, fresh) until it succeeds, may not be repeated, or the budget is spent."""
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        call: Optional[_Call] = getattr(_current, "call", None)
+        deadline, attempts, retries, fresh = _deadline(self.timeout), 0, 0, False
+        if call is not None and call.begun is not None and deadline is not None:
+            deadline, call.begun = deadline - _clock() + call.begun, None  # the wait for a thread is in the budget
+        while True:
+            attempts += 1
+            try:
+                return attempt(deadline, fresh)
+            except APIError as error:
+                error.attempts = attempts
+                if error.status_code == 404 and attempts > 1 and where.startswith("DELETE "):
+                    return None  # type: ignore  # an earlier attempt has done the work
+                if error.stage == "reuse" and repeatable:
+                    fresh = True  # the server had closed a kept connection: no failure of the service
+                    continue
+                delay = _backoff(retries + 1, _random()) if error.retry_after is None else error.retry_after
+                if retries >= self.max_retries or not _should_retry(error, repeatable) or delay >= _left(deadline):
+                    # Its frames hold what the server sent, which may echo the key.
+                    raise self._explain(error, where).with_traceback(None) from error.__cause__
+            retries += 1
+            _sleep(delay)
+
+    def _explain(self, error: APIError, where: str = "POST /chat/completions") -> APIError:
+        """Completes an error with what only the client knows, and takes the key out of what a server may have echoed."""
+        error.where = where
+        if isinstance(error, APITimeoutError):
+            error.message = f"timed out after {self.timeout:g} s while {error.message}"
+        if self.api_key:
+            for name, value in vars(error).items():
+                setattr(error, name, _masked(value, self.api_key))
+        error.args = (error.message,)
+        return error
+
+    def _send(self, method: str, path: str, body: Any, finish: Callable[[_AnyExchange, Optional[float]], _R]) -> _R:
+        """One call: sends *body* as JSON unless it is None; *finish* makes the result of a 2xx answer."""
+        plain_path = path.partition("?")[0]
+        repeatable = _is_repeatable(method, plain_path)
+        data = None if body is None else _encode(body)
+        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        if not repeatable:
+            headers = {**headers, "Idempotency-Key": os.urandom(16).hex()}
+
+        def attempt(deadline: Optional[float], fresh: bool) -> _R:
+            response = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
+            try:
+                if 200 <= response.status_code < 300:
+                    return finish(response, deadline)
+                raw = _read_error(response, deadline)
+                raise _status_error(response.status_code, response.reason, response.headers, raw, _time_of_day())
+            except BaseException as error:
+                response.close()
+                if isinstance(error, APIError):
+                    _with_response(error, response)
+                raise
+
+        return self._retrying(f"{method} {plain_path}", repeatable, attempt)
+
+    def _call(self, method: str, path: str, body: Any, check: Callable[[Any], _R]) -> _R:
+        """One call whose answer is JSON: what *check* makes of its value, None for an empty answer."""
+
+        def finish(response: _AnyExchange, deadline: Optional[float]) -> _R:
+            data = _read_all(response, deadline)
+            return check(_decode(data) if data else None)
+
+        return self._send(method, path, body, finish)
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Any endpoint, such as `client.request("GET", "/models")`: the decoded answer, None for an empty one.
+
+        path is what follows the base URL, with its query. body is any JSON value; None sends none.
+        """
+        if not (isinstance(method, str) and re.fullmatch(r"[A-Za-z]+", method)):
+            raise ValueError("method must be letters, such as GET")
+        if not (isinstance(path, str) and re.fullmatch(r"/[!-~]*", path) and "#" not in path):
+            raise ValueError("path must begin with / and hold no space, # or non-ASCII character")
+        return self._call(method.upper(), path, body, lambda value: value)
+
+    # Chat
+
+    @overload
+    def create_chat_completion(self, request: ChatCompletionRequest) -> ChatCompletionResponse: ...
+    @overload
+    def create_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionResponse: ...
+    def create_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionResponse:
+        """An answer: `response.choices[0].message.content`; the chain of thought is in `choices[0].reasoning_content`."""
+        body = _chat_body(_request(request, fields, ChatCompletionRequest))
+        if body.get("stream"):
+            raise ValueError("stream=True: call stream_chat_completion, which returns the stream")
+        return self._call("POST", "/chat/completions", body, lambda value: _tidy_completion(_check_completion(value)))
+
+    @overload
+    def stream_chat_completion(self, request: ChatCompletionRequest) -> ChatCompletionStream: ...
+    @overload
+    def stream_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionStream: ...
+    def stream_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionStream:
+        """The same answer while it is written."""
+
+        def finish(response: _AnyExchange, deadline: Optional[float]) -> ChatCompletionStream:
+            return ChatCompletionStream(response, self.timeout, self._explain)
+
+        body = {**_chat_body(_request(request, fields, ChatCompletionRequest)), "stream": True}
+        return self._send("POST", "/chat/completions", body, finish)
+
+    @overload
+    def run_tools(
+        self, request: ChatCompletionRequest, *, max_rounds: int = ...
+    ) -> Iterator[ChatCompletionResponse]: ...
+    @overload
+    def run_tools(
+        self, *, max_rounds: int = ..., **request: "Unpack[ChatCompletionRequest]"
+    ) -> Iterator[ChatCompletionResponse]: ...
+    def run_tools(self, *request: Any, max_rounds: int = 10, **fields: Any) -> Iterator[ChatCompletionResponse]:
+        """Asks, runs the Python functions that the model calls, sends the results back, until it answers without a call.
+
+            for response in client.run_tools(messages=messages, tools=[get_weather]):
+                pass
+            print(response.choices[0].message.content)
+
+        Yields each answer; `messages` grows to the whole transcript. What goes wrong in a call goes back to the model.
+        RuntimeError after max_rounds answers that all were calls.
+        """
+        body: Any = _request(request, fields, ChatCompletionRequest)
+        tools = _Tools(body)
+        for function in tools.functions.values():
+            if function.is_async:
+                raise TypeError(f"{function.name} is async: use AsyncClient.run_tools")
+
+        def rounds() -> Iterator[ChatCompletionResponse]:
+            for _ in range(max_rounds):
+                response = self.create_chat_completion(body)
+                calls = tools.calls(response)
+                yield response
+                if not calls:
+                    return
+                for call in calls:
+                    try:
+                        function, arguments = tools.prepare(call)
+                        tools.answer(call, _result_text(function.function(**arguments)))
+                    except Exception as error:
+                        tools.answer(call, error)
+            raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
+
+        return rounds()
+
+    # Threads, messages, runs
+
+    def create_thread(self, metadata: Optional[Mapping[str, Any]] = None) -> Thread:
+        """A new conversation that the service remembers."""
+        return self._call("POST", "/threads", _given(metadata=metadata), _check_object)
+
+    def get_thread(self, thread_id: str) -> Thread:
+        """A thread. NotFoundError if there is none of that ID, as for every method that takes one."""
+        return self._call("GET", f"/threads/{_id(thread_id)}", None, _check_object)
+
+    def list_threads(self) -> list[Thread]:
+        """All threads of the key."""
+        return self._call("GET", "/threads", None, _check_list)
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Deletes a thread with its messages."""
+        self._send("DELETE", f"/threads/{_id(thread_id)}", None, _read_nothing)
+
+    def create_message(self, thread_id: str, role: str, content: str) -> ThreadMessage:
+        """Adds a message to a thread."""
+        body = {"role": role, "content": content}
+        return self._call("POST", f"/threads/{_id(thread_id)}/messages", body, _check_message)
+
+    def create_messages_bulk(self, thread_id: str, messages: Sequence[Mapping[str, Any]]) -> list[ThreadMessage]:
+        """Adds several messages, each `{"role": …, "content": …}`, in one request."""
+        return self._call("POST", f"/threads/{_id(thread_id)}/messages/bulk", {"messages": messages}, _check_list)
+
+    def list_messages(
+        self, thread_id: str, limit: Optional[int] = 20, *, after: Optional[str] = None, before: Optional[str] = None,
+        order: Optional[str] = None,
+    ) -> list[ThreadMessage]:  # fmt: skip
+        """A page of a thread's messages. after, before: the ID of a message. order: "asc" or "desc", by time."""
+        query = _query(limit=limit, after=after, before=before, order=order)
+        return self._call("GET", f"/threads/{_id(thread_id)}/messages{query}", None, _check_list)
+
+    def iter_messages(
+        self, thread_id: str, page_size: int = 100, *, after: Optional[str] = None, before: Optional[str] = None,
+        order: Optional[str] = None,
+    ) -> Iterator[ThreadMessage]:  # fmt: skip
+        """All messages of a thread, fetched page by page as they are needed."""
+        path = f"/threads/{_id(thread_id)}/messages"
+
+        def pages(after: Optional[str]) -> Iterator[ThreadMessage]:
+            while True:
+                query = _query(limit=page_size, after=after, before=before, order=order)
+                page = self._call("GET", path + query, None, _check_page)
+                yield from page["data"]
+                if not page.get("has_more"):
+                    return
+                after = page["last_id"]
+
+        return pages(after)
+
+    def create_run(
+        self, thread_id: str, assistant_id: str, temperature: Optional[float] = None, max_tokens: Optional[int] = None,
+        enable_thinking: bool = True,
+    ) -> Run:  # fmt: skip
+        """Sets an assistant to work on a thread; `wait_for_run` waits for what it says."""
+        body = _given(
+            assistant_id=assistant_id, temperature=temperature, max_tokens=max_tokens, enable_thinking=enable_thinking
+        )
+        return self._call("POST", f"/threads/{_id(thread_id)}/runs", _with_room_to_think(body), _check_run)
+
+    def get_run(self, thread_id: str, run_id: str) -> Run:
+        """A run as it stands; its `message` is there once it is completed."""
+        return self._call("GET", f"/threads/{_id(thread_id)}/runs/{_id(run_id)}", None, _check_run)
+
+    def wait_for_run(
+        self, thread_id: str, run_id: str, poll_interval: float = 0.5, *, timeout: Optional[float] = 600.0
+    ) -> Run:
+        """Asks every poll_interval seconds until a run is completed.
+
+        RunError, with the run, if it ends otherwise; APITimeoutError if it has not ended after *timeout* seconds.
+        """
+        deadline, status = _deadline(_checked_timeout(timeout)), "not known"
+        if not _is_number(poll_interval) or not 0 <= poll_interval <= threading.TIMEOUT_MAX:
+            raise ValueError("poll_interval must be a number of seconds")
+        path = f"/threads/{_id(thread_id)}/runs/{_id(run_id)}"
+        while True:
+            left = _left(deadline)
+            try:
+                budget = min(left, self.timeout or left)
+                if budget <= 0:
+                    raise APITimeoutError
+                run = self.with_options(timeout=None if budget == _left(None) else budget).get_run(thread_id, run_id)
+            except APITimeoutError:
+                if left > (self.timeout or left):
+                    raise
+                late = APITimeoutError(f"the run's status is {status}")
+                raise self.with_options(timeout=timeout)._explain(late, f"GET {path}") from None
+            status = run["status"]
+            if status == "completed":
+                return run
+            if status in _RUN_FAILURES:
+                reason = _body_error(APIError, run.get("last_error")).message
+                ended = RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run)
+                raise self._explain(ended, f"GET {path}")
+            _sleep(min(poll_interval, left))
+
+    # Assistants
+
+    def list_assistants(self) -> list[Assistant]:
+        """All assistants of the key."""
+        return self._call("GET", "/assistants", None, _check_list)
+
+    def get_assistant(self, assistant_id: str) -> Assistant:
+        """An assistant."""
+        return self._call("GET", f"/assistants/{_id(assistant_id)}", None, _check_object)
+
+    def create_assistant(self, name: str, instructions: str, tools_config: Optional[str] = None) -> Assistant:
+        """A new assistant; tools_config is a JSON text."""
+        body = _given(name=name, instructions=instructions, tools_config=tools_config)
+        return self._call("POST", "/assistants", body, _check_object)
+
+    def update_assistant(
+        self, assistant_id: str, name: str, instructions: str, tools_config: Optional[str] = None
+    ) -> Assistant:
+        """Changes an assistant; what is None stays as it is."""
+        body = _given(name=name, instructions=instructions, tools_config=tools_config)
+        return self._call("PUT", f"/assistants/{_id(assistant_id)}", body, _check_object)
+
+    def delete_assistant(self, assistant_id: str) -> None:
+        """Deletes an assistant."""
+        self._send("DELETE", f"/assistants/{_id(assistant_id)}", None, _read_nothing)
+
+    def list_assistant_threads(self, assistant_id: str, limit: Optional[int] = 20) -> list[Thread]:
+        """The threads that have runs of an assistant."""
+        return self._call("GET", f"/assistants/{_id(assistant_id)}/threads{_query(limit=limit)}", None, _check_list)
+
+    # Vision, moderation, embeddings, rerank
+
+    @overload
+    def analyze_image(self, request: VisionAnalyzeRequest) -> VisionAnalyzeResponse: ...
+    @overload
+    def analyze_image(self, **request: "Unpack[VisionAnalyzeRequest]") -> VisionAnalyzeResponse: ...
+    def analyze_image(self, *request: Any, **fields: Any) -> VisionAnalyzeResponse:
+        """Says what is in a picture."""
+        return self._call("POST", "/vision/analyze", _request(request, fields, VisionAnalyzeRequest), _check_object)
+
+    @overload
+    def analyze_image_for_tags(self, request: VisionTagsRequest) -> VisionTagsResponse: ...
+    @overload
+    def analyze_image_for_tags(self, **request: "Unpack[VisionTagsRequest]") -> VisionTagsResponse: ...
+    def analyze_image_for_tags(self, *request: Any, **fields: Any) -> VisionTagsResponse:
+        """Tags for a picture, in one text with commas."""
+        return self._call("POST", "/vision/tags", _request(request, fields, VisionTagsRequest), _check_object)
+
+    @overload
+    def extract_text(self, request: VisionOCRRequest) -> VisionOCRResponse: ...
+    @overload
+    def extract_text(self, **request: "Unpack[VisionOCRRequest]") -> VisionOCRResponse: ...
+    def extract_text(self, *request: Any, **fields: Any) -> VisionOCRResponse:
+        """The text in a picture."""
+        return self._call("POST", "/vision/ocr", _request(request, fields, VisionOCRRequest), _check_object)
+
+    @overload
+    def analyze_video(self, request: VisionVideoRequest) -> VisionVideoResponse: ...
+    @overload
+    def analyze_video(self, **request: "Unpack[VisionVideoRequest]") -> VisionVideoResponse: ...
+    def analyze_video(self, *request: Any, **fields: Any) -> VisionVideoResponse:
+        """Says what happens in a video."""
+        return self._call("POST", "/vision/video", _request(request, fields, VisionVideoRequest), _check_object)
+
+    @overload
+    def moderate_text(self, request: ModerationTextRequest) -> ModerationResponse: ...
+    @overload
+    def moderate_text(self, **request: "Unpack[ModerationTextRequest]") -> ModerationResponse: ...
+    def moderate_text(self, *request: Any, **fields: Any) -> ModerationResponse:
+        """The category of a text, and how sure that is."""
+        return self._call("POST", "/moderations", _request(request, fields, ModerationTextRequest), _check_object)
+
+    @overload
+    def moderate_media(self, request: ModerationMediaRequest) -> ModerationResponse: ...
+    @overload
+    def moderate_media(self, **request: "Unpack[ModerationMediaRequest]") -> ModerationResponse: ...
+    def moderate_media(self, *request: Any, **fields: Any) -> ModerationResponse:
+        """The same for a picture or a video."""
+        return self._call("POST", "/moderations/media", _request(request, fields, ModerationMediaRequest), _check_object)
+
+    @overload
+    def create_embedding(self, request: EmbeddingRequest) -> EmbeddingResponse: ...
+    @overload
+    def create_embedding(self, **request: "Unpack[EmbeddingRequest]") -> EmbeddingResponse: ...
+    def create_embedding(self, *request: Any, **fields: Any) -> EmbeddingResponse:
+        """A vector for each text: `response.data[0].embedding`."""
+        return self._call("POST", "/embeddings", _request(request, fields, EmbeddingRequest), _check_object)
+
+    @overload
+    def rerank(self, request: RerankRequest) -> RerankResponse: ...
+    @overload
+    def rerank(self, **request: "Unpack[RerankRequest]") -> RerankResponse: ...
+    def rerank(self, *request: Any, **fields: Any) -> RerankResponse:
+        """Documents sorted by what they say about a query: `response.results[0].document`."""
+        return self._call("POST", "/rerank", _request(request, fields, RerankRequest), _check_object)
+
+
+# What is checked before anything is sent.
+
+
+def _checked_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError("api_key must be a text")
+    stripped = key.strip()
+    if key and not stripped:
+        raise ValueError("no API key: pass api_key, or set PIXIGPT_API_KEY")
+    if not re.fullmatch(r"[!-~]*", stripped):
+        raise ValueError("the API key holds white space, control or non-ASCII characters")
+    return _Hidden(stripped)
+
+
+def _checked_url(url: Any) -> str:
+    if not isinstance(url, str):
+        raise TypeError("base_url must be a text")
+    if not re.fullmatch(r"[^\x00-\x20\x7f?#@\\]+", url) or not url.partition("://")[2].partition("/")[2].isascii():
+        raise ValueError("base_url must be a URL without user info, query, fragment, white space, and with an ASCII path")
+    return url.rstrip("/")
+
+
+def _checked_timeout(timeout: Any) -> Optional[float]:
+    if timeout is not None and not _is_number(timeout):
+        raise TypeError("timeout must be a number of seconds, or None for no limit")
+    if timeout is not None and not 0 < timeout <= threading.TIMEOUT_MAX:
+        raise ValueError("timeout must be above 0 seconds; None is no limit")
+    return None if timeout is None else float(timeout)
+
+
+def _checked_retries(retries: Any) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ValueError("max_retries must be a whole number from 0")
+    return retries
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
+            raise ValueError(f"header {name!r}: a name must be a token, a value Latin-1 text without control characters")
+        if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect"):
+            raise ValueError(f"header {name!r} is the client's own")
+    return {name: _Hidden(value) for name, value in headers.items()}
+
+
+def _request(given: tuple[Any, ...], fields: dict[str, Any], shape: Any) -> dict[str, Any]:
+    """The request that a method got, as one object or as its fields, without those that are None."""
+    if not given and set(fields) == {"request"}:
+        given, fields = (fields["request"],), {}
+    if len(given) > 1 or (given and fields):
+        raise TypeError("give one request, or its fields as keywords, not both")
+    request = given[0] if given else fields
+    if not isinstance(request, Mapping):
+        raise TypeError(f"a request is a dict such as {shape.__name__}(…), not {type(request).__name__}")
+    for name in _required_keys(shape):
+        if request.get(name) is None:
+            raise TypeError(f"{shape.__name__} needs {name!r}")
+    return {name: value for name, value in request.items() if value is not None}
+
+
+def _chat_body(request: dict[str, Any]) -> dict[str, Any]:
+    if "tools" in request:
+        tools = request["tools"]
+        request = {**request, "tools": [function_tool(tool) if callable(tool) else tool for tool in tools]}
+    return _with_room_to_think(request)
+
+
+def _id(value: Any) -> str:
+    """An ID as one quoted segment of a path."""
+    if not isinstance(value, str):
+        raise TypeError(f"an ID must be a text, not {type(value).__name__}")
+    if value in ("", ".", ".."):
+        raise ValueError(f"an ID must not be {value!r}")
+    return quote(value, safe="")
+
+
+def _query(**fields: Any) -> str:
+    given = _given(**fields)
+    return "?" + urlencode(given) if given else ""
+
+
+# What an answer must be.
+
+
+def _read_error(response: _AnyExchange, deadline: Optional[float]) -> bytes:
+    """The body of an answer that is an error anyway, nothing if it cannot be had."""
+    try:
+        return bytes(_read_all(response, deadline))
+    except APITimeoutError:
+        raise
+    except APIError:
+        return b""
+
+
+def _read_nothing(response: _AnyExchange, deadline: Optional[float]) -> None:
+    _read_all(response, deadline)
+
+
+def _check(fits: bool, value: Any, wanted: str) -> Any:
+    if not fits:
+        raise APIResponseError(f"the answer is not {wanted}: {_as_json(value)}", body=value)
+    return value
+
+
+def _check_object(value: Any) -> Any:
+    return _check(isinstance(value, dict), value, "an object")
+
+
+def _check_page(value: Any) -> Any:
+    items = _check_object(value).get("data")
+    _check(_is_list_of_objects(items), value, 'an object with a list of objects as "data"')
+    leads_on = not value.get("has_more") or (items and isinstance(value.get("last_id"), str))
+    _check(leads_on, value, "a page that leads to the next")
+    for item in items:
+        _tidy_message(item)
+    return value
+
+
+def _check_list(value: Any) -> Any:
+    return _check_page({**_check_object(value), "has_more": False})["data"]
+
+
+def _check_message(value: Any) -> Any:
+    return _tidy_message(_check_object(value))
+
+
+def _check_run(value: Any) -> Any:
+    _check(isinstance(_check_object(value).get("status"), str), value, 'a run with a "status"')
+    if isinstance(value.get("message"), dict):
+        _tidy_message(value["message"])
+    return value
+
+
+def _check_completion(value: Any) -> Any:
+    choices = value.get("choices") if isinstance(value, dict) else None
+    fits = choices and _is_list_of_objects(choices) and all(isinstance(choice.get("message"), dict) for choice in choices or ())
+    return _check(bool(fits), value, 'a completion with "choices"')
+
+
+# --------------------------------------------------------------------------------------------------- asyncio
+
+_running: set[_Call] = set()  # what AsyncClients wait for; cancelled when the interpreter exits, which waits for threads
+
+
+@functools.lru_cache(None)
+def _cancel_at_exit() -> None:
+    import atexit
+    import concurrent.futures.thread  # noqa: F401  # whose own hook, which joins the threads, must run after this one
+
+    def cancel() -> None:
+        for call in list(_running):
+            call.cancel()
+
+    getattr(threading, "_register_atexit", atexit.register)(cancel)
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same constructor and methods, awaited; a cancelled task gives its connection up.
+
+        async with AsyncClient() as client:
+            response = await client.create_chat_completion(messages=messages)
+            stream = await client.stream_chat_completion(messages=messages)
+            async for chunk in stream: ...
+
+    Calls run in threads of its own, as many as the session has connections. `iter_messages` and `run_tools` are
+    asynchronous iterators; `run_tools` awaits async functions and runs the calls of a round at once.
+    """
+
+    def __init__(
+        self,
+        api_key: Optional[str] = None,
+        base_url: Optional[str] = None,
+        timeout: Optional[float] = 30.0,
+        max_retries: int = 3,
+        session: Any = None,
+    ) -> None:
+        self._over(Client(api_key, base_url, timeout, max_retries, session), {})
+
+    def _over(self, client: Client, executors: dict[Any, Any]) -> "Self":
+        _cancel_at_exit()
+        self._client, self._executors = client, executors
+        self.base_url, self.session = client.base_url, client.session
+        self.timeout, self.max_retries = client.timeout, client.max_retries
+        # One line a method, for type checkers; the signatures are Client's.
+        self.connect = self._awaited(client.connect)
+        self.request = self._awaited(client.request)
+        self.create_chat_completion = self._awaited(client.create_chat_completion)
+        self.stream_chat_completion = self._awaited_stream(client.stream_chat_completion)
+        self.run_tools = self._like(client.run_tools, self._run_tools)
+        self.create_thread = self._awaited(client.create_thread)
+        self.get_thread = self._awaited(client.get_thread)
+        self.list_threads = self._awaited(client.list_threads)
+        self.delete_thread = self._awaited(client.delete_thread)
+        self.create_message = self._awaited(client.create_message)
+        self.create_messages_bulk = self._awaited(client.create_messages_bulk)
+        self.list_messages = self._awaited(client.list_messages)
+        self.iter_messages = self._like(client.iter_messages, self._iter_messages)
+        self.create_run = self._awaited(client.create_run)
+        self.get_run = self._awaited(client.get_run)
+        self.wait_for_run = self._awaited(client.wait_for_run, "wait")
+        self.list_assistants = self._awaited(client.list_assistants)
+        self.get_assistant = self._awaited(client.get_assistant)
+        self.create_assistant = self._awaited(client.create_assistant)
+        self.update_assistant = self._awaited(client.update_assistant)
+        self.delete_assistant = self._awaited(client.delete_assistant)
+        self.list_assistant_threads = self._awaited(client.list_assistant_threads)
+        self.analyze_image = self._awaited(client.analyze_image)
+        self.analyze_image_for_tags = self._awaited(client.analyze_image_for_tags)
+        self.extract_text = self._awaited(client.extract_text)
+        self.analyze_video = self._awaited(client.analyze_video)
+        self.moderate_text = self._awaited(client.moderate_text)
+        self.moderate_media = self._awaited(client.moderate_media)
+        self.create_embedding = self._awaited(client.create_embedding)
+        self.rerank = self._awaited(client.rerank)
+        return self
+
+    def __reduce__(self) -> Any:
+        return object.__new__(type(self))._over, (self._client, {})
+
+    def __repr__(self) -> str:
+        return f"<Async{repr(self._client)[1:]}"
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the client, and its session unless that was given to it."""
+        self._client.close()
+        for executor in self._executors.values() if self._client._owns_session else ():
+            executor.shutdown(wait=False)
+
+    def with_options(self, **options: Any) -> "Self":
+        """As `Client.with_options`."""
+        return object.__new__(type(self))._over(self._client.with_options(**options), self._executors)
+
+    def _executor(self, kind: str) -> Any:
+        """Threads for "call"s, others for "read"ing streams, which must not wait for calls that wait for a connection,
+        and others for what can "wait" long without a connection: runs and the caller's functions.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        key = os.getpid(), kind  # after a fork there are no threads
+        if key not in self._executors:
+            limit = 1000 if kind == "wait" else getattr(self._client.session, "max_connections", 100)
+            self._executors[key] = ThreadPoolExecutor(limit, f"pixigpt-{kind}")
+        return self._executors[key]
+
+    async def _run(self, kind: str, function: Callable[..., _R], *args: Any, _reading: Any = None, **kwargs: Any) -> _R:
+        """Runs a function in a thread; if the task is cancelled, that ends what the function waits for."""
+        import asyncio
+
+        def job() -> _R:
+            _current.call = call
+            try:
+                call.track(_reading)
+                return function(*args, **kwargs)
+            finally:
+                _current.call = None
+
+        call = _Call()
+        if kind == "wait":
+            call.begun = None
+        _running.add(call)
+        pending = self._executor(kind).submit(job)
+        future: asyncio.Future[_R] = asyncio.wrap_future(pending)
+        try:
+            if kind == "call":
+                await asyncio.wait([future], timeout=self.timeout)
+                if pending.cancel():  # it has not had a thread
+                    raise self._client._explain(APITimeoutError("waiting for one of the connections"), function.__name__)
+            return await future
+        except (asyncio.CancelledError, GeneratorExit):
+            pending.cancel()
+            call.cancel()
+            raise
+        finally:
+            _running.discard(call)
+
+    def _awaited(self, method: "Callable[_P, _R]", kind: str = "call") -> "Callable[_P, Coroutine[Any, Any, _R]]":
+        @functools.wraps(method)
+        async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> _R:
+            return await self._run(kind, method, *args, **kwargs)
+
+        return call
+
+    def _awaited_stream(
+        self, method: "Callable[_P, ChatCompletionStream]"
+    ) -> "Callable[_P, Coroutine[Any, Any, AsyncChatCompletionStream]]":
+        @functools.wraps(method)
+        async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> AsyncChatCompletionStream:
+            return AsyncChatCompletionStream(await self._run("call", method, *args, **kwargs), self._run)
+
+        return call
+
+    def _like(self, method: "Callable[_P, Iterator[_R]]", do: Callable[..., AsyncIterator[_R]]) -> "Callable[_P, AsyncIterator[_R]]":
+        """*do* with the signature of *method*."""
+        return do
+
+    async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[ThreadMessage]:
+        messages = self._client.iter_messages(*args, **kwargs)
+        while True:
+            message = await self._run("call", next, messages, None)
+            if message is None:
+                return
+            yield message
+
+    async def _run_tools(self, *request: Any, max_rounds: int = 10, **fields: Any) -> AsyncIterator[ChatCompletionResponse]:
+        import asyncio
+
+        async def result(call: Any) -> Union[str, Exception]:
+            def work() -> Union[str, Exception]:
+                try:
+                    return _result_text(function.function(**arguments))
+                except Exception as error:  # not through a Future, which takes no StopIteration
+                    return error
+
+            try:
+                function, arguments = tools.prepare(call)
+                if function.is_async:
+                    return _result_text(await function.function(**arguments))
+            except Exception as error:
+                return error
+            return await self._run("wait", work)
+
+        body: Any = _request(request, fields, ChatCompletionRequest)
+        tools = _Tools(body)
+        for _ in range(max_rounds):
+            response = await self.create_chat_completion(body)
+            calls = tools.calls(response)
+            yield response
+            if not calls:
+                return
+            for call, text in zip(calls, await asyncio.gather(*map(result, calls))):
+                tools.answer(call, text)
+        raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
+
+
+class AsyncChatCompletionStream:
+    """`ChatCompletionStream` for asyncio: `async for`, `async with`, `text_stream`, `await get_final_completion()`."""
+
+    def __init__(self, stream: ChatCompletionStream, run: Callable[..., Any]) -> None:
+        self._stream = stream
+        self._run = run
+
+    def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        ready = self._stream._events and self._stream._events[0][1] != "[DONE]"  # what has come needs no thread
+        chunk = next(self._stream, None) if ready else await self._in_thread(next, self._stream, None)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def __aenter__(self) -> "AsyncChatCompletionStream":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """The text of the first choice, piece by piece as it comes, untrimmed."""
+        return (text async for chunk in self if (text := _text_of(chunk)))
+
+    async def get_final_completion(self) -> ChatCompletionResponse:
+        """Reads what is left: the whole answer, as `create_chat_completion` returns it."""
+        return await self._in_thread(self._stream.get_final_completion)
+
+    async def close(self) -> None:
+        """Ends the stream, also if another task reads it."""
+        self._stream._response.abort()
+        self._stream.close()
+
+    async def _in_thread(self, function: Callable[..., _R], *args: Any) -> _R:
+        result: _R = await self._run("read", function, *args, _reading=self._stream._response)
+        return result
+
+
+# ---------------------------------------------------------------------------------------------- command line
+
+_HELP: Final = """\
+usage: pixigpt [options] [prompt ...]
+
+Asks PixiGPT and prints the answer as it is generated. The prompt is the
+arguments, or standard input, or both: then the input comes first. Without one,
+on a terminal, it is a chat: Ctrl-C stops an answer, Ctrl-D ends the chat.
+
+  pixigpt "What is 17 + 25?"
+  git diff | pixigpt "review this" > review.md
+  pixigpt -i -s "You are a pirate."
+
+What is asked:
+  -s, --system TEXT      the system message
+  -a, --assistant ID     who answers (else PIXIGPT_ASSISTANT_ID)
+  -m, --model NAME       the model
+  -t, --temperature T    0 is the most predictable
+      --max-tokens N     the longest answer; thinking needs 3000 or more
+      --no-thinking      answer without a chain of thought
+  -i, --interactive      a chat, also with a prompt or without a terminal
+
+What is shown:
+      --show-thinking    the chain of thought, on standard error
+      --no-stream        the answer once it is complete
+      --json             the whole response
+      --list-assistants  the assistants of the key
+
+Where and how:
+      --base-url URL     else PIXIGPT_BASE_URL, else https://pixigpt.com/v1
+      --timeout SECONDS  for an answer, or each wait while it streams (30)
+      --version, -h, --help
+
+The key comes from PIXIGPT_API_KEY. Exit status: 0, or 1 for an error of the
+API, 2 for a wrong option or a missing key, 130 for Ctrl-C.
+"""
+
+_TRY_IT: Final = """
+To try it without a key, in a copy of https://github.com/PixiGPT/pixigpt-py:
+  python examples/sandbox.py python -m pixigpt "What is 17 + 25?"
+"""
+
+
+class _Console:
+    """The terminal or the pipes. What a model or a server wrote cannot drive a terminal; a pipe gets it as it is."""
+
+    def __init__(self) -> None:
+        sys.stdin, sys.stderr = sys.stdin or open(os.devnull), sys.stderr or open(os.devnull, "w")
+        for stream in filter(None, (sys.stdin, sys.stdout, sys.stderr)):
+            if hasattr(stream, "reconfigure"):  # UTF-8, and no carriage returns on Windows
+                stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
+        self.last: Any = sys.stderr
+        self.mid_line = False
+        self.sign = ""
+
+    def write(self, text: str, stream: Any = None) -> None:
+        stream = stream or sys.stdout
+        if stream is None:
+            raise OSError("standard output is closed")
+        if stream is not self.last:
+            self.end_line()
+        self.show_waiting("")
+        stream.write(_escaped(text) if stream.isatty() else text)
+        stream.flush()
+        if text:
+            self.last, self.mid_line = stream, not text.endswith("\n")
+
+    def end_line(self) -> bool:
+        """Ends a line that the answer or a thought has left open, unless it went to a pipe of its own."""
+        if self.mid_line and (self.last is sys.stderr or self.last.isatty()):
+            sys.stderr.write("\n")
+            self.mid_line = False
+            return True
+        return False
+
+    def show_waiting(self, sign: str) -> None:
+        """A sign of life on a terminal, as long as nothing else stands in the line."""
+        if sign != self.sign and not self.mid_line and sys.stderr.isatty():
+            sys.stderr.write("\r" + " " * len(self.sign) + "\r" + sign)
+            sys.stderr.flush()
+            self.sign = sign
+
+    def complain(self, error: object) -> None:
+        self.write(f"pixigpt: {' '.join(str(error).split())}\n", sys.stderr)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda control: f"\\x{ord(control[0]):02x}", text)
+
+
+def _options(argv: Optional[Sequence[str]]) -> Any:
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="pixigpt", usage=_HELP[7:].partition("\n")[0], allow_abbrev=False)
+    parser.format_help = lambda: _HELP  # type: ignore[method-assign]
+    parser.add_argument("prompt", nargs="*")
+    for names in ("-s --system", "-a --assistant", "-m --model", "--base-url"):
+        parser.add_argument(*names.split())
+    parser.add_argument("-t", "--temperature", type=float)
+    parser.add_argument("--max-tokens", type=int)
+    parser.add_argument("--timeout", type=float, default=30.0)
+    for names in ("-i --interactive", "--no-thinking", "--show-thinking", "--no-stream", "--json", "--list-assistants"):
+        parser.add_argument(*names.split(), action="store_true")
+    parser.add_argument("--version", action="version", version=f"pixigpt {__version__}")
+    if argv is None:  # arguments are UTF-8 whatever the locale says
+        argv = [os.fsencode(word).decode("utf-8", "replace") for word in sys.argv[1:]]
+    words = list(argv)
+    end = words.index("--") if "--" in words else len(words)
+    options = parser.parse_intermixed_args(words[:end])
+    options.prompt += words[end + 1 :]
+    return options
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """The command line, see `pixigpt --help`: runs it with the arguments and returns the exit status."""
+    console = _Console()
+    try:
+        try:
+            status = _command(_options(argv), console)
+        except SystemExit as end:  # of argparse, which has said why
+            status = int(end.code or 0)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        console.write("" if console.end_line() else "\n", sys.stderr)
+        return 130
+    except APIError as error:
+        console.complain(error)
+        return 1
+    except OSError as error:
+        if sys.stdout is not None:  # what it still holds would fail again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # as of `| head`: who read has read enough
+            return 0
+        console.complain(error)
+        return 1
+    except (ValueError, TypeError) as error:
+        console.complain(error)
+        console.write(_TRY_IT if "PIXIGPT_API_KEY" in str(error) else "", sys.stderr)
+        return 2
+
+
+def _command(options: Any, console: _Console) -> int:
+    client = Client(base_url=options.base_url, timeout=options.timeout)
+    if options.list_assistants:
+        for assistant in client.list_assistants():
+            console.write("\t".join(" ".join(str(assistant.get(key) or "").split()) for key in ("id", "name")) + "\n")
+        return 0
+    prompt = " ".join(options.prompt)
+    chat = options.interactive or (sys.stdin.isatty() and not prompt.strip())
+    if not chat and not sys.stdin.isatty():
+        piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip("\r\n")
+        prompt = "\n\n".join(part for part in (piped, prompt) if part.strip())
+    if not chat and not prompt.strip():
+        raise ValueError("no prompt: give one as an argument or on standard input; see pixigpt --help")
+    assistant_id = options.assistant or os.environ.get("PIXIGPT_ASSISTANT_ID") or None
+    system = "You are a helpful assistant." if options.system is None and not assistant_id else options.system
+    messages: list[Any] = [] if system is None else [Message(role="system", content=system)]
+    request = ChatCompletionRequest(
+        messages=messages,
+        assistant_id=assistant_id,
+        model=options.model,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
+        enable_thinking=False if options.no_thinking else None,
+    )
+    if prompt.strip():
+        messages.append(Message(role="user", content=prompt))
+        messages.append(_ask(client, request, options, console))
+    return _chat(client, request, options, console) if chat else 0
+
+
+def _chat(client: Client, request: ChatCompletionRequest, options: Any, console: _Console) -> int:
+    """Turn by turn until Ctrl-D. Ctrl-C ends an answer; a turn that failed is as if it had not been."""
+    try:
+        import readline  # noqa: F401  # gives input() line editing
+    except ImportError:
+        pass
+    messages: Any = request["messages"]
+    status = 0
+    while True:
+        length = len(messages)
+        try:
+            prompt = _read_turn(console)
+            if prompt.strip():
+                messages.append(Message(role="user", content=prompt))
+                messages.append(_ask(client, request, options, console))
+        except EOFError:
+            console.write("\n" if sys.stdin.isatty() else "", sys.stderr)
+            return 0 if sys.stdin.isatty() else status
+        except KeyboardInterrupt:
+            del messages[length:]
+            console.write("" if console.end_line() else "\n", sys.stderr)
+        except APIError as error:
+            del messages[length:]
+            console.complain(error)
+            status = 1
+
+
+def _read_turn(console: _Console) -> str:
+    """A line, and the lines that came with it in one paste."""
+    terminal = sys.stdin.isatty()
+    own_prompt = terminal and sys.stdout is not None and sys.stdout.isatty()  # else input() would write it to a pipe
+    if terminal and not own_prompt:
+        console.write("> ", sys.stderr)
+    lines = [input("> " if own_prompt else "")]
+    while terminal and os.name == "posix" and select.select([sys.stdin], [], [], 0.05)[0]:
+        lines.append(input())
+    console.mid_line = False
+    return "\n".join(lines)
+
+
+def _ask(client: Client, request: ChatCompletionRequest, options: Any, console: _Console) -> Any:
+    """Prints the answer to a request; returns its message, which goes behind the others."""
+    console.show_waiting("waiting ...")
+    if not (options.no_stream or options.json):
+        try:
+            with client.stream_chat_completion(request) as stream:
+                return _show_stream(stream, options, console)
+        except BadRequestError as error:
+            if "stream" not in str(error):  # else the server cannot stream
+                raise
+    response = client.create_chat_completion(request)
+    choice = response["choices"][0]
+    if options.json:
+        console.write(json.dumps(response, ensure_ascii=False, indent=2))
+    else:
+        _show(choice.get("reasoning_content"), True, options, console)
+        _show(choice["message"].get("content"), False, options, console)
+    console.write("\n")
+    return choice["message"]
+
+
+def _show_stream(stream: ChatCompletionStream, options: Any, console: _Console) -> Any:
+    """Prints an answer as it comes, its thoughts apart, whether the server parts them or tags do."""
+    tags, given, begun = _ThinkingFilter(), False, False
+    for chunk in itertools.chain(stream, [None]):
+        choices: list[Any] = [*(chunk.get("choices") or () if chunk else ()), {}]
+        delta = choices[0].get("delta") or {}
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        given = given or bool(reasoning)
+        text = _text_of(chunk) if chunk else ""
+        for thought, part in [(True, reasoning), *([(False, text)] if given else tags.feed(text))]:
+            part = part if thought or begun else (part or "").lstrip()
+            begun = begun or bool(part and not thought)
+            if not begun:
+                console.show_waiting("thinking ...")
+            _show(part, thought, options, console)
+    console.write("\n" if console.mid_line else "", console.last)
+    return [*stream.get_final_completion()["choices"], {"message": None}][0]["message"]
+
+
+def _show(text: Any, thought: bool, options: Any, console: _Console) -> None:
+    if text and (options.show_thinking or not thought):
+        console.write(text if isinstance(text, str) else json.dumps(text), sys.stderr if thought else sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
