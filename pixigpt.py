@@ -8,9 +8,9 @@
     )
     print(response.choices[0].message.content)
 
-The file is a house of floors, each built on those below it: shapes (TypedDicts, and `Object`, the dict with attributes),
-errors, wire (bytes in, values out: no I/O, no clock), connections (`Session`, the pool), streams, tools (Python functions
-that the model calls), client (one retry loop, then the endpoints), asyncio, command line.
+The file is a house of floors, each built on those below it: shapes (TypedDicts, and `Object`, a dict with attributes),
+errors, wire (bytes in, values out: no I/O, no clock), connections (`Session`, the pool), streams, tools (functions that
+the model calls), client (one retry loop, then the endpoints), asyncio, command line.
 
 What can go wrong once the arguments were accepted:
 
@@ -46,20 +46,18 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 __version__ = "1.0.0"
 
-# fmt: off
 __all__ = [
     "APIConnectionError", "APIError", "APIResponseError", "APITimeoutError", "Assistant", "AsyncChatCompletionStream",
     "AsyncClient", "AuthenticationError", "BadRequestError", "ChatCompletionChoice", "ChatCompletionChunk",
     "ChatCompletionRequest", "ChatCompletionResponse", "ChatCompletionStream", "Client", "ConflictError",
-    "EmbeddingRequest", "EmbeddingResponse", "Message", "MessageCode", "MessageContent", "MessageMedia", "MessageSource",
-    "ModerationMediaRequest", "ModerationResponse", "ModerationTextRequest", "NotFoundError", "Object",
+    "EmbeddingRequest", "EmbeddingResponse", "Message", "MessageCode", "MessageContent", "MessageMedia",
+    "MessageSource", "ModerationMediaRequest", "ModerationResponse", "ModerationTextRequest", "NotFoundError", "Object",
     "PermissionDeniedError", "RateLimitError", "RequestMessage", "RerankRequest", "RerankResponse", "Run", "RunError",
     "ServerError", "Session", "Thread", "ThreadMessage", "Tool", "ToolCall", "ToolCallFunction", "Usage",
     "VisionAnalyzeRequest", "VisionAnalyzeResponse", "VisionOCRRequest", "VisionOCRResponse", "VisionTagsRequest",
     "VisionTagsResponse", "VisionVideoRequest", "VisionVideoResponse", "function_tool", "is_auth_error",
     "is_rate_limit_error", "main",
 ]
-# fmt: on
 
 # ---------------------------------------------------------------------------------------------------- shapes
 # Checkers see TypedDicts whose keys are also attributes. At run time a request is a plain dict and a response an
@@ -162,7 +160,7 @@ class Usage(Shape):
     total_tokens: int
 
 class ChatCompletionChoice(Shape):
-    """One answer. finish_reason: stop, length, tool_calls … reasoning_content: the chain of thought, if there is any."""
+    """One answer. finish_reason: stop, length, tool_calls … reasoning_content: the chain of thought, if any."""
     index: int
     message: Message
     finish_reason: str
@@ -397,7 +395,7 @@ class Object(dict[str, Any]):
 class APIError(Exception):
     """What went wrong with a call after its arguments were accepted; the API key is masked in all of it.
 
-    status_code: None if there was no response. retry_after: seconds. headers: with lower-case names. body: JSON or text.
+    status_code: None without a response. retry_after: seconds. headers: names in lower case. body: JSON or text.
     """
 
     type: Optional[str] = None
@@ -462,7 +460,7 @@ class RunError(APIError, RuntimeError):
 _STATUS_ERRORS: Final[dict[int, type[APIError]]] = {
     400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: NotFoundError,
     409: ConflictError, 422: BadRequestError, 429: RateLimitError,
-}  # fmt: skip
+}
 
 
 def is_auth_error(error: BaseException) -> bool:
@@ -525,10 +523,10 @@ def _as_json(value: Any) -> str:
         return "deeply nested JSON"
 
 
-def _masked(value: Any, secret: str, depth: int = 0) -> Any:
+def _masked(value: Any, secret: "re.Pattern[str]", depth: int = 0) -> Any:
     """*value* with every occurrence of *secret* in its texts replaced, and cut off where it is nested beyond reason."""
     if isinstance(value, str):
-        return value.replace(secret, "***")
+        return secret.sub("***", value)
     if depth > 50:
         return None
     if isinstance(value, dict):
@@ -538,7 +536,7 @@ def _masked(value: Any, secret: str, depth: int = 0) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------ wire
-# Bytes in, values out: nothing here sees a socket or a clock, so tests feed it whole, byte by byte and with junk behind.
+# Bytes in, values out: nothing here sees a socket or a clock, so that tests can feed it bytes cut anywhere.
 
 _MAX_BODY: Final = 64 << 20  # bytes of one answer, or of one event of a stream
 _MAX_HEAD: Final = 64 << 10  # bytes of a response head, or of trailers; http.client allows as much for one line
@@ -566,6 +564,7 @@ def _no_constant(name: str) -> Any:
 
 
 _JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _decode(data: Union[bytes, bytearray]) -> Any:
@@ -582,12 +581,12 @@ def _decode(data: Union[bytes, bytearray]) -> Any:
 def _encode(value: Any, field: str = "") -> bytes:
     """The JSON text of a request's body; an error names the field that JSON cannot hold."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+        return _ENCODER.encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         problem: Any = error
     if not isinstance(problem, RecursionError) and "Circular" not in str(problem):
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-        for key, item in items:
+        sequence = value if isinstance(value, (list, tuple)) else ()
+        for key, item in value.items() if isinstance(value, dict) else enumerate(sequence):
             _encode(item, f"{field}[{key!r}]" if field else str(key))
     reason = f"{problem.reason} in a text" if isinstance(problem, UnicodeEncodeError) else str(problem)
     kind = TypeError if isinstance(problem, TypeError) else ValueError
@@ -607,27 +606,30 @@ class _Head(NamedTuple):
 def _parse_head(data: bytes) -> _Head:
     """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
     text = data.decode("latin-1")
-    clean = text.count("\n") == text.count("\r\n")
-    if "\n " in text or "\n\t" in text:  # obsolete folding, to be read as a space
-        text, clean = re.sub(r"\r?\n[ \t]+", " ", text), False
+    lines = text.count("\n")
     line, _, rest = text.partition("\n")
     status = _STATUS_LINE.fullmatch(line)
     if status is None:
         raise APIResponseError(f"not an HTTP/1 response: {line[:80]!r}")
     pairs = _FIELD_LINE.findall(rest)
-    if len(pairs) != rest.count("\n") - 1:
-        raise APIResponseError("the response has a malformed header line")
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return _Head(int(status[1]), int(status[2]), (status[3] or "").strip(), headers, clean)
+    if len(pairs) != lines - 2:
+        unfolded = re.sub(r"\r?\n[ \t]+", " ", text)  # obsolete folding, to be read as a space
+        if unfolded == text:
+            raise APIResponseError("the response has a malformed header line")
+        return _parse_head(unfolded.encode("latin-1"))._replace(clean=False)
+    headers: dict[str, str] = {name.lower(): value.strip(" \t") for name, value in pairs}
+    if len(headers) < len(pairs):
+        every: dict[str, list[str]] = {}
+        for name, value in pairs:
+            every.setdefault(name.lower(), []).append(value.strip(" \t"))
+        headers = {name: ", ".join(values) for name, values in every.items()}
+    return _Head(int(status[1]), int(status[2]), (status[3] or "").strip(), headers, text.count("\r") == lines)
 
 
 class _Body:
-    """Where a response's body ends (RFC 9112 section 6). Framing that two readers could understand differently is an error.
+    """Where a response's body ends (RFC 9112 section 6). What two readers could understand differently is an error.
 
-    `feed` it the bytes that came, it gives those of the body. `complete` after the last; `excess` if more came behind it.
+    `feed` it the bytes that came, it gives those of the body. `complete` after the last; `excess` if more came behind.
     """
 
     def __init__(self, method: str, head: _Head) -> None:
@@ -640,7 +642,7 @@ class _Body:
         if method == "HEAD":
             pass
         elif head.status in (204, 304):
-            self.excess = coding is not None or length not in (None, "0")  # a body that must not be may come all the same
+            self.excess = coding is not None or length not in (None, "0")  # a body may come that must not be
         elif coding is not None:
             if coding.lower() != "chunked" or length is not None or head.minor == 0:
                 raise APIResponseError(f"cannot tell where the response ends: transfer-encoding {coding[:80]!r}")
@@ -718,15 +720,15 @@ def _keep_seconds(head: _Head) -> float:
 
     A second less than the server says, so that it is not used while it closes.
     """
-    options = {option.strip() for option in head.headers.get("connection", "").lower().split(",")}
+    options = [option.strip() for option in head.headers.get("connection", "").lower().split(",")]
     if not head.clean or "close" in options or (head.minor == 0 and "keep-alive" not in options):
         return 0.0
-    hint = re.search(r"timeout=([0-9]{1,6})", head.headers.get("keep-alive", ""))
+    hint = "keep-alive" in head.headers and re.search(r"timeout=([0-9]{1,6})", head.headers["keep-alive"])
     return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
-    """The seconds a server asks to wait: `retry-after-ms`, or `Retry-After` as seconds or HTTP date (RFC 9110 10.2.3)."""
+    """Seconds a server asks to wait: `retry-after-ms`, or `Retry-After`, seconds or HTTP date (RFC 9110 10.2.3)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{0,30})?", headers.get(name, "")):
             return min(float(headers[name]) * unit, 1e9)  # more than a clock can wait is as good as for ever
@@ -768,7 +770,7 @@ def _should_retry(error: APIError, repeatable: bool) -> bool:
 
 
 def _backoff(retry: int, random: float) -> float:
-    """Seconds before retry number *retry*, from 1: 0.1, 0.2, 0.4, 0.8, 0.8 …, less up to a quarter by *random* in [0, 1)."""
+    """Seconds before a retry, numbered from 1: 0.1, 0.2, 0.4, 0.8, 0.8 …, less up to a quarter; *random* in [0, 1)."""
     return min(0.1 * 2.0 ** min(retry - 1, 3), 0.8) * (1 - random / 4)
 
 
@@ -777,6 +779,8 @@ def _split_thinking(text: str) -> tuple[str, Optional[str]]:
 
     A part that was never opened began with the text, one that is never closed goes to its end.
     """
+    if "<" not in text:
+        return text.strip(), None
     content: list[str] = []
     thoughts: list[str] = []
     depth, start = 0, 0
@@ -877,16 +881,14 @@ _current = threading.local()  # .call: what `AsyncClient` runs in this thread, a
 
 
 def _random() -> float:
-    import random
-
-    return random.random()
+    return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 def _sleep(seconds: float) -> None:
-    call: Optional[_Call] = getattr(_current, "call", None)
+    call = _current_call()
     if call is None:
         time.sleep(seconds)
-    elif call.cancelled.wait(seconds):
+    elif call.wait(seconds):
         call.track(None)
 
 
@@ -907,23 +909,27 @@ def _remaining(deadline: Optional[float]) -> Optional[float]:
     return None if deadline is None else left
 
 
-class _Call:
-    """A call that another thread may cancel: its connection is shut down at once, its waits end."""
+class _Call(threading.Event):
+    """A call that another thread may cancel: then it is set, its connection is shut down, and its waits end."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.begun: Optional[float] = _clock()  # before it had a thread; None once that has been counted
-        self.cancelled = threading.Event()
         self.exchange: Any = None
 
     def cancel(self) -> None:
-        self.cancelled.set()
+        self.set()
         if self.exchange is not None:
             self.exchange.abort()
 
     def track(self, exchange: Any) -> None:
         self.exchange = exchange
-        if self.cancelled.is_set():
+        if self.is_set():
             raise APIConnectionError("the call was cancelled", stage="final")
+
+
+def _current_call() -> Optional[_Call]:
+    return getattr(_current, "call", None)
 
 
 class _Origin(NamedTuple):
@@ -943,18 +949,16 @@ class _Origin(NamedTuple):
 
 def _parse_origin(url: str, name: str) -> _Origin:
     """The origin of an http or https URL. No error repeats the URL: it may hold a password."""
-    host, port, parts = "", None, None
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        host = host if host.isascii() else host.encode("idna").decode("ascii")
-    except ValueError:
-        host = ""
-    if not host or parts is None or parts.scheme not in ("http", "https"):
+        own = {"http": 80, "https": 443}[parts.scheme]
+        host, port = parts.hostname or "", own if parts.port is None else parts.port
+        origin = _Origin(parts.scheme, host if host.isascii() else host.encode("idna").decode("ascii"), port, "")
+    except (ValueError, KeyError):
+        origin = None
+    if origin is None or not origin.host:
         raise ValueError(f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
-    own = 443 if parts.scheme == "https" else 80
-    origin = _Origin(parts.scheme, host, own if port is None else port, "")
-    return origin._replace(authority=origin.address if origin.port != own else origin.address.rpartition(":")[0])
+    return origin._replace(authority=origin.address if port != own else origin.address.rpartition(":")[0])
 
 
 def _parse_proxy(url: str) -> _Origin:
@@ -972,14 +976,27 @@ def _parse_proxy(url: str) -> _Origin:
 
 
 def _environment_proxy(origin: _Origin) -> Optional[str]:
-    """The proxy that the environment names for an origin, as urllib reads it, which is imported only if it names one."""
+    """The proxy that the environment names, as urllib reads it, which is imported only if there is one."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies_environment, proxy_bypass
 
     proxies = getproxies_environment()
     found = proxies.get(origin.scheme) or proxies.get("all")
-    return None if not found or proxy_bypass(origin.address) else found
+    networks = [entry.strip() for entry in proxies.get("no", "").split(",") if "/" in entry]
+    return None if not found or proxy_bypass(origin.address) or _is_in(networks, origin.host) else found
+
+
+def _is_in(networks: list[str], host: str) -> bool:
+    """Whether a host is an address in one of some networks, which curl and requests understand in NO_PROXY, too."""
+    if not networks:
+        return False
+    import ipaddress
+
+    try:
+        return any(ipaddress.ip_address(host) in ipaddress.ip_network(network, False) for network in networks)
+    except ValueError:
+        return False
 
 
 def _failure(error: OSError, doing: str, stage: str) -> APIError:
@@ -1090,7 +1107,9 @@ class _Exchange:
     def _socket(self, deadline: Optional[float]) -> socket.socket:
         if self.sock is None or self.aborted:  # by `abort`, or in a child process, which drops what was its parent's
             raise ConnectionAbortedError("the connection was given up")
-        self.sock.settimeout(_remaining(deadline))
+        left, armed = _remaining(deadline), self.sock.gettimeout()
+        if left is None or armed is None or abs(left - armed) > 0.001:  # to set it costs a system call
+            self.sock.settimeout(left)
         return self.sock
 
     def connect(self, deadline: Optional[float]) -> None:
@@ -1111,7 +1130,7 @@ class _Exchange:
             raise _failure(error, f"connecting to {self.route.authority}{via}", "connect") from error
 
     def _dial(self, origin: _Origin, deadline: Optional[float]) -> None:
-        """TCP to the first address that answers: each but the last gets a fair share of the time, so that none eats it all."""
+        """TCP to the first address that answers; each has a fair share of the time, so that none eats it all."""
         # The name as bytes, because a str would cost the import of the IDNA tables.
         addresses = socket.getaddrinfo(origin.host.encode(), origin.port, 0, socket.SOCK_STREAM)
         for others, (family, kind, protocol, _, address) in zip(reversed(range(len(addresses))), addresses):
@@ -1121,7 +1140,8 @@ class _Exchange:
                 if others:
                     sock.settimeout(_ADDRESS_SECONDS if left is None else min(_ADDRESS_SECONDS, left / (others + 1)))
                 sock.connect(address)
-                return sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return
             except OSError:
                 _close(self.sock)
                 if not others:
@@ -1212,16 +1232,13 @@ class _Exchange:
 class Session:
     """A pool of connections, for any number of threads and clients. A call more than max_connections waits for one.
 
-    proxies: `{"http": url, "https": url}`, else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`)
-    unless trust_env is False. ssl_context: an `ssl.SSLContext` instead of one that trusts what the system trusts.
+    proxies: `{"http": url, "https": url}`, else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
+    `NO_PROXY`) unless trust_env is False. ssl_context: instead of one that trusts what the system trusts.
     """
 
     def __init__(
-        self,
-        proxies: Optional[Mapping[str, str]] = None,
-        ssl_context: Optional["ssl.SSLContext"] = None,
-        max_connections: int = 100,
-        trust_env: bool = True,
+        self, proxies: Optional[Mapping[str, str]] = None, ssl_context: Optional["ssl.SSLContext"] = None,
+        max_connections: int = 100, trust_env: bool = True,
     ) -> None:
         if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
             raise ValueError("max_connections must be a whole number from 1")
@@ -1270,7 +1287,7 @@ class Session:
             self.close()
 
     def close(self) -> None:
-        """Closes the idle connections. A call under way ends as usual, one that waits for a connection raises RuntimeError."""
+        """Closes the idle connections. A call under way ends as usual, one that waits for a place: RuntimeError."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -1301,11 +1318,12 @@ class Session:
     def _open(
         self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
         deadline: Optional[float], fresh: bool,
-    ) -> _Exchange:  # fmt: skip
-        """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection that was used before."""
+    ) -> _Exchange:
+        """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection used before."""
         if route.proxy is not None and route.scheme == "http":
             target = f"http://{route.authority}{target}"
-            headers = {**headers, **({"Proxy-Authorization": route.proxy.credentials} if route.proxy.credentials else {})}
+            if route.proxy.credentials:
+                headers = {**headers, "Proxy-Authorization": route.proxy.credentials}
         request = _render(method, target, route.authority, headers, body)
         exchange = self._acquire(route, deadline, fresh)
         try:
@@ -1322,7 +1340,7 @@ class Session:
     def _acquire(self, route: _Origin, deadline: Optional[float], fresh: bool) -> _Exchange:
         """A connection to *route*: the most recently used idle one, or a new one."""
         exchange = _Exchange(self, route)
-        call: Optional[_Call] = getattr(_current, "call", None)
+        call = _current_call()
         try:
             with self._lock:  # critical section: a place, or one in the queue
                 if len(self._active) < self.max_connections and not self._waiting:
@@ -1349,7 +1367,7 @@ class Session:
             raise
 
     def _find_idle(self, exchange: _Exchange, fresh: bool) -> bool:
-        """Takes the newest idle socket that fits out of the pool; false if there is none, then there is room for one more."""
+        """Takes the newest idle socket that fits; false if there is none, and then there is room for one more."""
         with self._lock:  # critical section
             fits = [] if fresh else [idle for idle in self._idle if idle.route == exchange.route]
             surplus = max(0, len(self._active) + len(self._idle) - self.max_connections)
@@ -1407,7 +1425,7 @@ class _ForeignExchange:
     def __init__(self, answer: Any) -> None:
         self.status_code, self.reason = int(answer.status_code), str(getattr(answer, "reason", None) or "")
         self.headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
-        # Only of a chunked body requests gives what has come; of any other it waits until it has as much as is asked for.
+        # Only of a chunked body requests gives what has come; of any other it waits for as much as is asked for.
         chunked, stream = "transfer-encoding" in self.headers, "event-stream" in self.headers.get("content-type", "")
         self._pieces: Iterator[bytes] = iter(answer.iter_content(None if chunked else 1 if stream else _RECEIVE_BYTES))
         self.close = self.abort = answer.close
@@ -1420,17 +1438,15 @@ class _ForeignExchange:
             raise _foreign_failure(error, "reading the answer", deadline) from error
 
 
-class _ForeignSession:
-    """`Session` over a `requests.Session` or what looks like one, which brings its own pool, proxies and TLS."""
+class _ForeignSession(Session):
+    """A `requests.Session`, or what looks like one: it brings its own pool, proxies and TLS."""
 
     def __init__(self, session: Any) -> None:
+        super().__init__(trust_env=False)
         self._session = session
 
     def _describe(self) -> str:
         return f"over {type(self._session).__module__}.{type(self._session).__qualname__}"
-
-    def _route(self, url: str) -> _Origin:
-        return _parse_origin(url, "base_url")
 
     def _connect(self, route: _Origin, deadline: Optional[float]) -> None:
         """Nothing: such a session connects when it has something to send."""
@@ -1438,14 +1454,15 @@ class _ForeignSession:
     def _open(
         self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
         deadline: Optional[float], fresh: bool,
-    ) -> _ForeignExchange:  # fmt: skip
+    ) -> Any:
         url = f"{route.scheme}://{route.authority}{target}"
         try:
-            options = {"data": body, "headers": {**headers, "Accept-Encoding": "identity"}, "timeout": _remaining(deadline)}
-            exchange = _ForeignExchange(self._session.request(method, url, stream=True, allow_redirects=False, **options))
+            headers = {**headers, "Accept-Encoding": "identity"}
+            options = {"data": body, "headers": headers, "timeout": _remaining(deadline), "stream": True}
+            exchange = _ForeignExchange(self._session.request(method, url, allow_redirects=False, **options))
         except OSError as error:  # all that requests raises is one
             raise _foreign_failure(error, "the request", deadline) from error
-        call: Optional[_Call] = getattr(_current, "call", None)
+        call = _current_call()
         if call is not None:
             call.track(exchange)
         return exchange
@@ -1486,7 +1503,7 @@ class _EventDecoder:
     """
 
     def __init__(self) -> None:
-        self._tail: list[bytes] = []  # of a line that is not complete; joined once, so that a long one costs linear time
+        self._tail: list[bytes] = []  # of a line that is not complete; joined once, for a long one's sake
         self._size = 0  # bytes since the last event
         self._after_cr, self._first, self._event = False, True, ""
         self._data: list[str] = []
@@ -1530,7 +1547,7 @@ _GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refus
 _NUMBERED: Final = frozenset(("choices", "tool_calls"))  # lists whose items come in pieces, each with its index
 
 
-def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+def _merge(whole: dict[str, Any], part: Mapping[str, Any], depth: int = 0) -> None:
     """Adds a chunk to what came before. What grows is kept as `StringIO`, a numbered list as a dict by index."""
     for key, value in part.items():
         old = whole.get(key)
@@ -1540,15 +1557,15 @@ def _merge(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
             if not isinstance(old, io.StringIO):
                 old = whole[key] = io.StringIO()
             old.write(value)
-        elif key in _NUMBERED:
+        elif depth < 8 and key in _NUMBERED:  # no known shape is nested deeper
             if old is None:
                 old = whole[key] = {}
             for item in value:
-                _merge(old.setdefault(_number(item, old), {}), item)
-        elif key == "delta" or (key in ("function", "logprobs") and isinstance(value, dict)):
+                _merge(old.setdefault(_number(item, old), {}), item, depth + 1)
+        elif depth < 8 and (key == "delta" or (key in ("function", "logprobs") and isinstance(value, dict))):
             if type(old) is not dict:
                 old = whole[key] = {}
-            _merge(old, value)
+            _merge(old, value, depth + 1)
         elif isinstance(value, list) and isinstance(old, list):
             old += value  # such as log probabilities
         elif not old or key not in ("id", "name", "created"):  # those are taken once
@@ -1570,7 +1587,7 @@ def _merged(value: Any, key: str = "") -> Any:
     if type(value) is not dict:  # a server's own value
         return value
     if key in _NUMBERED:
-        return [_merged({"index": number, **value[number]}) for number in sorted(value)]
+        return [_merged({**value[number], "index": number}) for number in sorted(value)]
     return Object((key, _merged(item, key)) for key, item in value.items())
 
 
@@ -1586,7 +1603,7 @@ def _merged_choice(choice: Any) -> Object:
         call["function"] = Object({**function, "name": function.get("name") or "", "arguments": arguments})
         call.update({"id": call.get("id") or "", "type": call.get("type") or "function"})
     message["content"] = message["content"] or (None if calls else "")
-    return Object({"finish_reason": None, **choice, "message": Object(message)})
+    return Object({"index": choice["index"], "message": Object(message), "finish_reason": None, **choice})
 
 
 class ChatCompletionStream:
@@ -1601,7 +1618,7 @@ class ChatCompletionStream:
     ends without `[DONE]` and without a finish reason. For one thread at a time.
     """
 
-    def __init__(self, response: _AnyExchange, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
+    def __init__(self, response: Any, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
         self._response, self._timeout, self._explain = response, timeout, explain
         self._decoder = _EventDecoder()
         self._events: deque[tuple[str, str]] = deque()
@@ -1750,7 +1767,7 @@ def function_tool(function: Callable[..., Any]) -> Tool:
 
 
 class _Type(NamedTuple):
-    """What a type hint means: a JSON schema, and how a JSON value becomes an argument. A ValueError says what does not fit."""
+    """What a type hint means: a JSON schema, and how a value becomes an argument, or a ValueError for the model."""
 
     schema: dict[str, Any]
     convert: Callable[[Any, str], Any]
@@ -1829,7 +1846,8 @@ def _resolve(hint: Any, names: Mapping[str, Any]) -> Any:
             pair = ast.Tuple([self.visit(node.left), self.visit(node.right)], ast.Load())
             return ast.Subscript(ast.Name("_Union", ast.Load()), pair, ast.Load())
 
-    hint = getattr(hint, "__forward_arg__", hint)
+    home = sys.modules.get(str(getattr(hint, "__forward_module__", "")))  # of a TypedDict's inherited field
+    hint, names = getattr(hint, "__forward_arg__", hint), vars(home) if home else names
     if isinstance(hint, str) and sys.version_info < (3, 10):  # which cannot evaluate "int | None"
         hint = ast.unparse(ast.fix_missing_locations(Unions().visit(ast.parse(hint, mode="eval"))))
     holder: Any = types.SimpleNamespace(__annotations__={"hint": hint})
@@ -1862,7 +1880,7 @@ _PLAIN: Final[dict[Any, _Type]] = {
 
 
 def _describe(hint: Any, outer: tuple[Any, ...] = ()) -> _Type:
-    """What a type hint means; *outer* are the classes it stands in. TypeError for what JSON schema cannot say simply."""
+    """What a type hint means; *outer* are the classes it stands in. TypeError if JSON schema has no simple word."""
     import dataclasses
     import enum
     import typing
@@ -1961,14 +1979,16 @@ def _any_of(kinds: list[_Type]) -> _Type:
 
 def _list_of(kind: _Type) -> _Type:
     def convert(value: Any, where: str) -> list[Any]:
-        return [kind.convert(item, f"{where}[{index}]") for index, item in enumerate(_PLAIN[list].convert(value, where))]
+        items = _PLAIN[list].convert(value, where)
+        return [kind.convert(item, f"{where}[{index}]") for index, item in enumerate(items)]
 
     return _Type({"type": "array", "items": kind.schema}, convert)
 
 
 def _dict_of(kind: _Type) -> _Type:
     def convert(value: Any, where: str) -> dict[str, Any]:
-        return {key: kind.convert(item, f"{where}[{key!r}]") for key, item in _PLAIN[dict].convert(value, where).items()}
+        items = _PLAIN[dict].convert(value, where)
+        return {key: kind.convert(item, f"{where}[{key!r}]") for key, item in items.items()}
 
     return _Type({"type": "object", "additionalProperties": kind.schema}, convert)
 
@@ -2078,9 +2098,13 @@ class _Tools:
     def answer(self, call: Mapping[str, Any], result: Union[str, Exception]) -> None:
         """Appends what a call came to."""
         if isinstance(result, Exception):
+            try:
+                words = str(result)
+            except Exception:  # of the caller's own exception class
+                words = ""
             kind = "" if type(result) is ValueError else f"{type(result).__name__}: "
-            result = _result_text({"error": f"{kind}{result}"})
-        self.messages.append(Message(role="tool", tool_call_id=call.get("id") or "", content=result))
+            result = _result_text({"error": kind + words})
+        self.messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=result))
 
 
 # ---------------------------------------------------------------------------------------------------- client
@@ -2098,12 +2122,8 @@ class Client:
     """
 
     def __init__(
-        self,
-        api_key: Optional[str] = None,
-        base_url: Optional[str] = None,
-        timeout: Optional[float] = 30.0,
-        max_retries: int = 3,
-        session: Any = None,
+        self, api_key: Optional[str] = None, base_url: Optional[str] = None, timeout: Optional[float] = 30.0,
+        max_retries: int = 3, session: Any = None,
     ) -> None:
         self.api_key = _checked_key(os.environ.get("PIXIGPT_API_KEY") or " " if api_key is None else api_key)
         self.base_url = _checked_url(base_url or os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1")
@@ -2113,24 +2133,15 @@ class Client:
         self._headers: dict[str, str] = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
         if self.api_key:
             self._headers["Authorization"] = _Hidden(f"Bearer {self.api_key}")
-        self._owns_session = session is None
-        self._use(session)
-
-    def _use(self, session: Any) -> None:
+        self._owns_session, self._closed = session is None, False
         self.session = Session() if session is None else session
-        self._closed = False
-        self._transport: Union[Session, _ForeignSession] = (
-            self.session if isinstance(self.session, Session) else _ForeignSession(self.session)
-        )
+        self._transport = self.session if isinstance(self.session, Session) else _ForeignSession(self.session)
         self._route, self._prefix = self._transport._route(self.base_url), urlsplit(self.base_url).path
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = ("api_key", "base_url", "timeout", "max_retries", "_headers", "_owns_session")
-        return {**{name: getattr(self, name) for name in kept}, "session": None if self._owns_session else self.session}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._use(self.session)
+    def __reduce__(self) -> Any:
+        session = None if self._owns_session else self.session
+        arguments = (str(self.api_key), self.base_url, self.timeout, self.max_retries, session)
+        return type(self), arguments, {"_headers": self._headers}
 
     def __repr__(self) -> str:
         return f"<Client {self.base_url}: {'closed' if self._closed else self._transport._describe()}>"
@@ -2150,7 +2161,7 @@ class Client:
     def with_options(
         self, *, timeout: Optional[float] = _KEPT, max_retries: int = _KEPT, headers: Optional[Mapping[str, str]] = None
     ) -> "Self":
-        """A client that shares the session and differs in what is named: `client.with_options(timeout=5).get_thread(id)`."""
+        """A client that shares the session and differs in what is named: `client.with_options(timeout=5)`."""
         other = object.__new__(type(self))
         vars(other).update(vars(self), _owns_session=False)
         other.timeout = self.timeout if timeout is _KEPT else _checked_timeout(timeout)
@@ -2170,7 +2181,7 @@ class Client:
         """Calls attempt(deadline, fresh) until it succeeds, may not be repeated, or the budget is spent."""
         if self._closed:
             raise RuntimeError("the client is closed")
-        call: Optional[_Call] = getattr(_current, "call", None)
+        call = _current_call()
         deadline, attempts, retries, fresh = _deadline(self.timeout), 0, 0, False
         if call is not None and call.begun is not None and deadline is not None:
             deadline, call.begun = deadline - _clock() + call.begun, None  # the wait for a thread is in the budget
@@ -2193,13 +2204,15 @@ class Client:
             _sleep(delay)
 
     def _explain(self, error: APIError, where: str = "POST /chat/completions") -> APIError:
-        """Completes an error with what only the client knows, and takes the key out of what a server may have echoed."""
+        """Completes an error with what only the client knows, and takes out the key that a server may have echoed."""
         error.where = where
         if isinstance(error, APITimeoutError):
             error.message = f"timed out after {self.timeout:g} s while {error.message}"
         if self.api_key:
+            key = re.escape(self.api_key)
+            secret = re.compile(key if len(self.api_key) > 7 else rf"\b{key}\b")  # a short one is in many words
             for name, value in vars(error).items():
-                setattr(error, name, _masked(value, self.api_key))
+                setattr(error, name, _masked(value, secret))
         error.args = (error.message,)
         return error
 
@@ -2254,7 +2267,7 @@ class Client:
     @overload
     def create_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionResponse: ...
     def create_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionResponse:
-        """An answer: `response.choices[0].message.content`; the chain of thought is in `choices[0].reasoning_content`."""
+        """An answer: `response.choices[0].message.content`, with its thoughts in `choices[0].reasoning_content`."""
         body = _chat_body(_request(request, fields, ChatCompletionRequest))
         if body.get("stream"):
             raise ValueError("stream=True: call stream_chat_completion, which returns the stream")
@@ -2282,7 +2295,7 @@ class Client:
         self, *, max_rounds: int = ..., **request: "Unpack[ChatCompletionRequest]"
     ) -> Iterator[ChatCompletionResponse]: ...
     def run_tools(self, *request: Any, max_rounds: int = 10, **fields: Any) -> Iterator[ChatCompletionResponse]:
-        """Asks, runs the Python functions that the model calls, sends the results back, until it answers without a call.
+        """Asks, runs the functions that the model calls, sends the results back, until it answers without a call.
 
             for response in client.run_tools(messages=messages, tools=[get_weather]):
                 pass
@@ -2344,7 +2357,7 @@ class Client:
     def list_messages(
         self, thread_id: str, limit: Optional[int] = 20, *, after: Optional[str] = None, before: Optional[str] = None,
         order: Optional[str] = None,
-    ) -> list[ThreadMessage]:  # fmt: skip
+    ) -> list[ThreadMessage]:
         """A page of a thread's messages. after, before: the ID of a message. order: "asc" or "desc", by time."""
         query = _query(limit=limit, after=after, before=before, order=order)
         return self._call("GET", f"/threads/{_id(thread_id)}/messages{query}", None, _check_list)
@@ -2352,7 +2365,7 @@ class Client:
     def iter_messages(
         self, thread_id: str, page_size: int = 100, *, after: Optional[str] = None, before: Optional[str] = None,
         order: Optional[str] = None,
-    ) -> Iterator[ThreadMessage]:  # fmt: skip
+    ) -> Iterator[ThreadMessage]:
         """All messages of a thread, fetched page by page as they are needed."""
         path = f"/threads/{_id(thread_id)}/messages"
 
@@ -2370,7 +2383,7 @@ class Client:
     def create_run(
         self, thread_id: str, assistant_id: str, temperature: Optional[float] = None, max_tokens: Optional[int] = None,
         enable_thinking: bool = True,
-    ) -> Run:  # fmt: skip
+    ) -> Run:
         """Sets an assistant to work on a thread; `wait_for_run` waits for what it says."""
         body = _given(
             assistant_id=assistant_id, temperature=temperature, max_tokens=max_tokens, enable_thinking=enable_thinking
@@ -2394,13 +2407,13 @@ class Client:
         path = f"/threads/{_id(thread_id)}/runs/{_id(run_id)}"
         while True:
             left = _left(deadline)
+            budget = min(left, _left(None) if self.timeout is None else self.timeout)
             try:
-                budget = min(left, self.timeout or left)
                 if budget <= 0:
                     raise APITimeoutError
                 run = self.with_options(timeout=None if budget == _left(None) else budget).get_run(thread_id, run_id)
             except APITimeoutError:
-                if left > (self.timeout or left):
+                if budget < left:
                     raise
                 late = APITimeoutError(f"the run's status is {status}")
                 raise self.with_options(timeout=timeout)._explain(late, f"GET {path}") from None
@@ -2491,7 +2504,8 @@ class Client:
     def moderate_media(self, **request: "Unpack[ModerationMediaRequest]") -> ModerationResponse: ...
     def moderate_media(self, *request: Any, **fields: Any) -> ModerationResponse:
         """The same for a picture or a video."""
-        return self._call("POST", "/moderations/media", _request(request, fields, ModerationMediaRequest), _check_object)
+        body = _request(request, fields, ModerationMediaRequest)
+        return self._call("POST", "/moderations/media", body, _check_object)
 
     @overload
     def create_embedding(self, request: EmbeddingRequest) -> EmbeddingResponse: ...
@@ -2528,7 +2542,7 @@ def _checked_url(url: Any) -> str:
     if not isinstance(url, str):
         raise TypeError("base_url must be a text")
     if not re.fullmatch(r"[^\x00-\x20\x7f?#@\\]+", url) or not url.partition("://")[2].partition("/")[2].isascii():
-        raise ValueError("base_url must be a URL without user info, query, fragment, white space, and with an ASCII path")
+        raise ValueError("base_url must be a URL with an ASCII path, without user info, query, fragment or white space")
     return url.rstrip("/")
 
 
@@ -2536,7 +2550,7 @@ def _checked_timeout(timeout: Any) -> Optional[float]:
     if timeout is not None and not _is_number(timeout):
         raise TypeError("timeout must be a number of seconds, or None for no limit")
     if timeout is not None and not 0 < timeout <= threading.TIMEOUT_MAX:
-        raise ValueError("timeout must be above 0 seconds; None is no limit")
+        raise ValueError("timeout must be above 0 seconds, and what a clock can wait; None is no limit")
     return None if timeout is None else float(timeout)
 
 
@@ -2548,8 +2562,10 @@ def _checked_retries(retries: Any) -> int:
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
-            raise ValueError(f"header {name!r}: a name must be a token, a value Latin-1 text without control characters")
+        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
+            raise ValueError(f"not a header's name: {name!r}")
+        if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
+            raise ValueError(f"the value of header {name!r} must be Latin-1 text without control characters")
         if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect"):
             raise ValueError(f"header {name!r} is the client's own")
     return {name: _Hidden(value) for name, value in headers.items()}
@@ -2645,17 +2661,18 @@ def _check_run(value: Any) -> Any:
 
 def _check_completion(value: Any) -> Any:
     choices = value.get("choices") if isinstance(value, dict) else None
-    fits = choices and _is_list_of_objects(choices) and all(isinstance(choice.get("message"), dict) for choice in choices or ())
+    fits = choices and _is_list_of_objects(choices) and _is_list_of_objects([item.get("message") for item in choices])
     return _check(bool(fits), value, 'a completion with "choices"')
 
 
 # --------------------------------------------------------------------------------------------------- asyncio
 
-_running: set[_Call] = set()  # what AsyncClients wait for; cancelled when the interpreter exits, which waits for threads
+_running: set[_Call] = set()  # what AsyncClients wait for
 
 
 @functools.lru_cache(None)
 def _cancel_at_exit() -> None:
+    """The interpreter waits for threads when it exits: so no call may wait for a server then."""
     import atexit
     import concurrent.futures.thread  # noqa: F401  # whose own hook, which joins the threads, must run after this one
 
@@ -2679,12 +2696,8 @@ class AsyncClient:
     """
 
     def __init__(
-        self,
-        api_key: Optional[str] = None,
-        base_url: Optional[str] = None,
-        timeout: Optional[float] = 30.0,
-        max_retries: int = 3,
-        session: Any = None,
+        self, api_key: Optional[str] = None, base_url: Optional[str] = None, timeout: Optional[float] = 30.0,
+        max_retries: int = 3, session: Any = None,
     ) -> None:
         self._over(Client(api_key, base_url, timeout, max_retries, session), {})
 
@@ -2726,8 +2739,11 @@ class AsyncClient:
         self.rerank = self._awaited(client.rerank)
         return self
 
-    def __reduce__(self) -> Any:
-        return object.__new__(type(self))._over, (self._client, {})
+    def __getstate__(self) -> Client:
+        return self._client
+
+    def __setstate__(self, client: Client) -> None:
+        self._over(client, {})
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._client)[1:]}"
@@ -2741,8 +2757,8 @@ class AsyncClient:
     async def close(self) -> None:
         """Ends the client, and its session unless that was given to it."""
         self._client.close()
-        for executor in self._executors.values() if self._client._owns_session else ():
-            executor.shutdown(wait=False)
+        while self._executors:  # what shares them gets new ones
+            self._executors.popitem()[1].shutdown(wait=False)
 
     def with_options(self, **options: Any) -> "Self":
         """As `Client.with_options`."""
@@ -2756,7 +2772,7 @@ class AsyncClient:
 
         key = os.getpid(), kind  # after a fork there are no threads
         if key not in self._executors:
-            limit = 1000 if kind == "wait" else getattr(self._client.session, "max_connections", 100)
+            limit = 1000 if kind == "wait" else self._client._transport.max_connections
             self._executors[key] = ThreadPoolExecutor(limit, f"pixigpt-{kind}")
         return self._executors[key]
 
@@ -2772,21 +2788,26 @@ class AsyncClient:
             finally:
                 _current.call = None
 
+        if self._client._closed:
+            raise RuntimeError("the client is closed")
         call = _Call()
         if kind == "wait":
             call.begun = None
         _running.add(call)
         pending = self._executor(kind).submit(job)
-        future: asyncio.Future[_R] = asyncio.wrap_future(pending)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_R] = asyncio.wrap_future(pending, loop=loop)
         try:
             if kind == "call":
                 await asyncio.wait([future], timeout=self.timeout)
                 if pending.cancel():  # it has not had a thread
-                    raise self._client._explain(APITimeoutError("waiting for one of the connections"), function.__name__)
+                    late = APITimeoutError("waiting for one of the connections")
+                    raise self._client._explain(late, function.__name__)
             return await future
         except (asyncio.CancelledError, GeneratorExit):
-            pending.cancel()
             call.cancel()
+            if not loop.is_closed():
+                future.cancel()
             raise
         finally:
             _running.discard(call)
@@ -2807,7 +2828,9 @@ class AsyncClient:
 
         return call
 
-    def _like(self, method: "Callable[_P, Iterator[_R]]", do: Callable[..., AsyncIterator[_R]]) -> "Callable[_P, AsyncIterator[_R]]":
+    def _like(
+        self, method: "Callable[_P, Iterator[_R]]", do: Callable[..., AsyncIterator[_R]]
+    ) -> "Callable[_P, AsyncIterator[_R]]":
         """*do* with the signature of *method*."""
         return do
 
@@ -2819,7 +2842,9 @@ class AsyncClient:
                 return
             yield message
 
-    async def _run_tools(self, *request: Any, max_rounds: int = 10, **fields: Any) -> AsyncIterator[ChatCompletionResponse]:
+    async def _run_tools(
+        self, *request: Any, max_rounds: int = 10, **fields: Any
+    ) -> AsyncIterator[ChatCompletionResponse]:
         import asyncio
 
         async def result(call: Any) -> Union[str, Exception]:
@@ -2939,7 +2964,7 @@ class _Console:
     """The terminal or the pipes. What a model or a server wrote cannot drive a terminal; a pipe gets it as it is."""
 
     def __init__(self) -> None:
-        sys.stdin, sys.stderr = sys.stdin or open(os.devnull), sys.stderr or open(os.devnull, "w")
+        sys.stdin, sys.stderr = sys.stdin or open(os.devnull), sys.stderr or open(os.devnull, "w")  # noqa: SIM115
         for stream in filter(None, (sys.stdin, sys.stdout, sys.stderr)):
             if hasattr(stream, "reconfigure"):  # UTF-8, and no carriage returns on Windows
                 stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
@@ -2962,7 +2987,8 @@ class _Console:
     def end_line(self) -> bool:
         """Ends a line that the answer or a thought has left open, unless it went to a pipe of its own."""
         if self.mid_line and (self.last is sys.stderr or self.last.isatty()):
-            sys.stderr.write("\n")
+            self.last.write("\n")
+            self.last.flush()
             self.mid_line = False
             return True
         return False
@@ -3142,7 +3168,8 @@ def _show_stream(stream: ChatCompletionStream, options: Any, console: _Console) 
                 console.show_waiting("thinking ...")
             _show(part, thought, options, console)
     console.write("\n" if console.mid_line else "", console.last)
-    return [*stream.get_final_completion()["choices"], {"message": None}][0]["message"]
+    nothing = {"message": Message(role="assistant", content="")}
+    return [*stream.get_final_completion()["choices"], nothing][0]["message"]
 
 
 def _show(text: Any, thought: bool, options: Any, console: _Console) -> None:

@@ -198,11 +198,12 @@ def read_rows(path: str, finished: Ids, progress: "Progress") -> Iterator[Row]:
 
 def open_locked(path: str) -> io.FileIO:
     file = io.FileIO(path, "ab")
-    with contextlib.suppress(ImportError, OSError):  # Windows; a device or a file system without locks
+    with contextlib.suppress(ImportError, OSError):  # Windows; a file system without locks
         import fcntl
 
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # however this process ends, the kernel unlocks it
+            if os.path.isfile(path):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # however this process ends, the kernel unlocks it
         except BlockingIOError:
             file.close()
             raise ValueError(f"another batch.py is writing {path}") from None
