@@ -949,16 +949,18 @@ class _Origin(NamedTuple):
 
 def _parse_origin(url: str, name: str) -> _Origin:
     """The origin of an http or https URL. No error repeats the URL: it may hold a password."""
+    own, origin = 0, None
     try:
         parts = urlsplit(url)
         own = {"http": 80, "https": 443}[parts.scheme]
-        host, port = parts.hostname or "", own if parts.port is None else parts.port
-        origin = _Origin(parts.scheme, host if host.isascii() else host.encode("idna").decode("ascii"), port, "")
+        host = parts.hostname or ""
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+        origin = _Origin(parts.scheme, host, own if parts.port is None else parts.port, "")
     except (ValueError, KeyError):
-        origin = None
+        pass  # their texts hold what the URL holds
     if origin is None or not origin.host:
         raise ValueError(f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
-    return origin._replace(authority=origin.address if port != own else origin.address.rpartition(":")[0])
+    return origin._replace(authority=origin.address if origin.port != own else origin.address.rpartition(":")[0])
 
 
 def _parse_proxy(url: str) -> _Origin:
@@ -1586,14 +1588,15 @@ def _merged(value: Any, key: str = "") -> Any:
         return value.getvalue()
     if type(value) is not dict:  # a server's own value
         return value
+    gathered: dict[Any, Any] = value
     if key in _NUMBERED:
-        return [_merged({**value[number], "index": number}) for number in sorted(value)]
-    return Object((key, _merged(item, key)) for key, item in value.items())
+        return [_merged({**gathered[number], "index": number}) for number in sorted(gathered)]
+    return Object((key, _merged(item, key)) for key, item in gathered.items())
 
 
 def _merged_choice(choice: Any) -> Object:
     """A choice of merged chunks as one of a completion."""
-    message = {"role": "assistant", "content": None, **(choice.pop("delta", None) or {})}
+    message: dict[str, Any] = {"role": "assistant", "content": None, **(choice.pop("delta", None) or {})}
     calls = message.get("tool_calls") or []
     for call in calls:
         del call["index"]
@@ -1922,11 +1925,12 @@ def _class_of(cls: Any, names: Iterable[str], required: Iterable[str], outer: tu
     if cls in outer:
         raise TypeError(f"{cls.__name__} contains itself")
     texts = _parse_docstring(inspect.getdoc(cls) or "")[1]
-    own = getattr(inspect, "get_annotations", lambda base: vars(base).get("__annotations__", {}))
+    own: Any = getattr(inspect, "get_annotations", None)  # before Python 3.10 there is none
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         scope = vars(sys.modules.get(base.__module__, typing))
-        hints.update((name, _resolve(hint, scope)) for name, hint in own(base).items() if name in names)
+        annotations = own(base) if own else vars(base).get("__annotations__", {})
+        hints.update((name, _resolve(hint, scope)) for name, hint in annotations.items() if name in names)
     members = {}
     for name, hint in hints.items():
         optional = getattr(typing.get_origin(hint), "_name", None) == "NotRequired"
@@ -2674,7 +2678,9 @@ _running: set[_Call] = set()  # what AsyncClients wait for
 def _cancel_at_exit() -> None:
     """The interpreter waits for threads when it exits: so no call may wait for a server then."""
     import atexit
-    import concurrent.futures.thread  # noqa: F401  # whose own hook, which joins the threads, must run after this one
+    import importlib
+
+    importlib.import_module("concurrent.futures.thread")  # whose own hook, which joins the threads, must run after this
 
     def cancel() -> None:
         for call in list(_running):
@@ -2722,7 +2728,7 @@ class AsyncClient:
         self.iter_messages = self._like(client.iter_messages, self._iter_messages)
         self.create_run = self._awaited(client.create_run)
         self.get_run = self._awaited(client.get_run)
-        self.wait_for_run = self._awaited(client.wait_for_run, "wait")
+        self.wait_for_run = self._awaited(client.wait_for_run)
         self.list_assistants = self._awaited(client.list_assistants)
         self.get_assistant = self._awaited(client.get_assistant)
         self.create_assistant = self._awaited(client.create_assistant)
@@ -2802,7 +2808,7 @@ class AsyncClient:
                 await asyncio.wait([future], timeout=self.timeout)
                 if pending.cancel():  # it has not had a thread
                     late = APITimeoutError("waiting for one of the connections")
-                    raise self._client._explain(late, function.__name__)
+                    raise self._client._explain(late, getattr(function, "__name__", ""))
             return await future
         except (asyncio.CancelledError, GeneratorExit):
             call.cancel()
@@ -2812,7 +2818,9 @@ class AsyncClient:
         finally:
             _running.discard(call)
 
-    def _awaited(self, method: "Callable[_P, _R]", kind: str = "call") -> "Callable[_P, Coroutine[Any, Any, _R]]":
+    def _awaited(self, method: "Callable[_P, _R]") -> "Callable[_P, Coroutine[Any, Any, _R]]":
+        kind = "wait" if getattr(method, "__name__", "") == "wait_for_run" else "call"
+
         @functools.wraps(method)
         async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> _R:
             return await self._run(kind, method, *args, **kwargs)
@@ -2837,7 +2845,7 @@ class AsyncClient:
     async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[ThreadMessage]:
         messages = self._client.iter_messages(*args, **kwargs)
         while True:
-            message = await self._run("call", next, messages, None)
+            message: Any = await self._run("call", lambda: next(messages, None))
             if message is None:
                 return
             yield message
@@ -2887,7 +2895,7 @@ class AsyncChatCompletionStream:
 
     async def __anext__(self) -> ChatCompletionChunk:
         ready = self._stream._events and self._stream._events[0][1] != "[DONE]"  # what has come needs no thread
-        chunk = next(self._stream, None) if ready else await self._in_thread(next, self._stream, None)
+        chunk: Any = next(self._stream, None) if ready else await self._in_thread(lambda: next(self._stream, None))
         if chunk is None:
             raise StopAsyncIteration
         return chunk
@@ -2965,7 +2973,8 @@ class _Console:
 
     def __init__(self) -> None:
         sys.stdin, sys.stderr = sys.stdin or open(os.devnull), sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-        for stream in filter(None, (sys.stdin, sys.stdout, sys.stderr)):
+        streams: tuple[Any, ...] = (sys.stdin, sys.stdout, sys.stderr)
+        for stream in streams:
             if hasattr(stream, "reconfigure"):  # UTF-8, and no carriage returns on Windows
                 stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
         self.last: Any = sys.stderr
@@ -3093,8 +3102,10 @@ def _command(options: Any, console: _Console) -> int:
 
 def _chat(client: Client, request: ChatCompletionRequest, options: Any, console: _Console) -> int:
     """Turn by turn until Ctrl-D. Ctrl-C ends an answer; a turn that failed is as if it had not been."""
+    import importlib
+
     try:
-        import readline  # noqa: F401  # gives input() line editing
+        importlib.import_module("readline")  # gives input() line editing
     except ImportError:
         pass
     messages: Any = request["messages"]

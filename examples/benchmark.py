@@ -169,13 +169,17 @@ CONTESTANTS = {"pixigpt": PIXIGPT, "published": PUBLISHED, **PEERS, **BARE}
 
 # ---------------------------------------------------------------------------------------------------- the server
 
-HEADERS = "Date: Mon, 06 Jul 2026 09:30:00 GMT|X-Request-Id: req_0123456789abcdef0123456789abcdef|Server: cloudflare"
-HEADERS += "|X-RateLimit-Limit-Requests: 5000|X-RateLimit-Limit-Tokens: 800000|X-RateLimit-Remaining-Requests: 4999"
-HEADERS += "|X-RateLimit-Remaining-Tokens: 799948|X-RateLimit-Reset-Requests: 12ms|X-RateLimit-Reset-Tokens: 3ms"
-HEADERS += "|Strict-Transport-Security: max-age=31536000; includeSubDomains; preload|X-Content-Type-Options: nosniff"
-HEADERS += "|Connection: keep-alive|Cache-Control: no-store|Vary: Origin|CF-Cache-Status: DYNAMIC|CF-Ray: 9a0b1c2d3e4f5a6b"
-HEADERS += f"|Set-Cookie: __cf_bm={'a1b2c3d4' * 25}; path=/; HttpOnly; Secure; SameSite=None|Processing-Ms: 812"
-HEADERS += '|Report-To: {"endpoints":[{"url":"https:\\/\\/a.nel.example\\/report\\/v4"}],"group":"nel","max_age":604800}'
+HEADERS = (
+    "Date: Mon, 06 Jul 2026 09:30:00 GMT|X-Request-Id: req_0123456789abcdef0123456789abcdef|Server: cloudflare"
+    "|X-RateLimit-Limit-Requests: 5000|X-RateLimit-Limit-Tokens: 800000|X-RateLimit-Remaining-Requests: 4999"
+    "|X-RateLimit-Remaining-Tokens: 799948|X-RateLimit-Reset-Requests: 12ms|X-RateLimit-Reset-Tokens: 3ms"
+    "|Strict-Transport-Security: max-age=31536000; includeSubDomains; preload|X-Content-Type-Options: nosniff"
+    "|Connection: keep-alive|Cache-Control: no-store"
+    "|Vary: Origin|CF-Cache-Status: DYNAMIC|CF-Ray: 9a0b1c2d3e4f5a6b"
+    f"|Set-Cookie: __cf_bm={'a1b2c3d4' * 25}; path=/; HttpOnly; Secure; SameSite=None|Processing-Ms: 812"
+    '|Report-To: {"endpoints":[{"url":"https:\\/\\/a.nel.example\\/report\\/v4"}],'
+    '"group":"nel","max_age":604800}'
+)
 
 
 def answers() -> tuple[bytes, bytes]:
@@ -218,15 +222,18 @@ def serve(certificate: str) -> None:
 
     def accepted(sock: socket.socket, latency: float, context: Optional[ssl.SSLContext]) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with contextlib.suppress(OSError):  # the client has gone
+        try:
             with context.wrap_socket(sock, server_side=True) if context else sock as connection:
                 converse(connection, latency)
+        except OSError:
+            pass  # the client has gone
 
     def listen(listener: socket.socket, *options: Any) -> None:
         while True:
             threading.Thread(target=accepted, args=(listener.accept()[0], *options), daemon=True).start()
 
-    ports: list[tuple[str, str, float, Optional[ssl.SSLContext]]] = [("http", "http", 0, None), ("slow", "http", LATENCY, None)]
+    ports: list[tuple[str, str, float, Optional[ssl.SSLContext]]] = [("http", "http", 0, None)]
+    ports.append(("slow", "http", LATENCY, None))
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
@@ -241,7 +248,7 @@ def serve(certificate: str) -> None:
 
 
 def make_certificate(folder: str, environment: dict[str, str]) -> str:
-    """A certificate with its key, which children trust beside the system's; "" where the openssl command cannot make it."""
+    """A certificate with its key, which children trust beside the system's; "" where openssl cannot make it."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=benchmark"
     files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/own.pem"]
     try:
@@ -249,14 +256,14 @@ def make_certificate(folder: str, environment: dict[str, str]) -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     own, key, system = Path(folder, "own.pem"), Path(folder, "key.pem"), ssl.get_default_verify_paths().cafile
-    trusted = own.read_bytes() + (Path(system).read_bytes() if system else b"")  # as many as in real life: reading takes time
+    trusted = own.read_bytes() + (Path(system).read_bytes() if system else b"")
     Path(folder, "trusted.pem").write_bytes(trusted)
     Path(folder, "server.pem").write_bytes(own.read_bytes() + key.read_bytes())
     environment["SSL_CERT_FILE"] = environment["REQUESTS_CA_BUNDLE"] = f"{folder}/trusted.pem"
     return f"{folder}/server.pem"
 
 
-# ---------------------------------------------------------------------------- figures that a child process takes of itself
+# ------------------------------------------------------------------------- figures that a child process takes of itself
 
 
 def cpu_per_call(names: dict[str, Any]) -> Callable[[], float]:
@@ -353,11 +360,18 @@ def resident_kib() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
 
 
-FIGURES = {figure.__name__: figure for figure in (cpu_per_call, cpu_per_chunk, efficiency, memory_per_connection, growth)}
+FIGURES: dict[str, Any] = {
+    figure.__name__: figure for figure in (cpu_per_call, cpu_per_chunk, efficiency, memory_per_connection, growth)
+}
 
 # ---------------------------------------------------------------------------------------------------- the parent
 
 Sampler = Callable[[str, contextlib.ExitStack], Callable[[], float]]  # of a contestant, for the time of one turn
+
+
+def read_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 class Measurement(NamedTuple):
@@ -377,12 +391,13 @@ class Bench:
         self.environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         self.folders = {"pixigpt": folder, "published": published}
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.folder = folder
         py_compile.compile(shutil.copy(HERE.parent.parent / "pixigpt.py", folder))  # as what is installed is
         self.missing = [name for name in only if not self.is_here(name)]
         self.contestants = [name for name in CONTESTANTS if name in only and name not in self.missing]
         command = [sys.executable, str(HERE), "--serve", make_certificate(folder, self.environment)]
         self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.urls: dict[str, str] = json.loads(self.server.stdout.readline())  # type: ignore[union-attr]
+        self.urls: dict[str, str] = json.loads(read_line(self.server))
 
     def is_here(self, name: str) -> bool:
         if name == "published":
@@ -394,7 +409,10 @@ class Bench:
         paths = {"PYTHONPATH": self.folders[contestant]} if contestant in self.folders else {}
         environment = {**self.environment, **paths}
         command = [sys.executable, *arguments]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        # Not from the tree's top, where `import pixigpt` finds ./pixigpt.py whoever is measured.
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=self.folder
+        )
 
     def program(self, contestant: str, url: str) -> str:
         return f"URL, REQUEST = {self.urls[url]!r}, {REQUEST!r}\n{CONTESTANTS[contestant]}"
@@ -403,12 +421,12 @@ class Bench:
         """A process that takes a figure of itself for every line that it reads."""
 
         def sampler(contestant: str, stack: contextlib.ExitStack) -> Callable[[], float]:
-            work = [figure.__name__, self.program(contestant, url), *arguments]
+            work = [getattr(figure, "__name__", ""), self.program(contestant, url), *arguments]
             process = stack.enter_context(self.python(contestant, str(HERE), "--child", json.dumps(work)))
 
             def sample() -> float:
                 print(file=process.stdin, flush=True)
-                return float(process.stdout.readline())  # type: ignore[union-attr]
+                return float(read_line(process))
 
             return sample
 
@@ -420,7 +438,7 @@ class Bench:
         def sample(contestant: str) -> float:
             start = time.perf_counter()
             with self.python(contestant, "-c", self.program(contestant, url) + "print(chat(), flush=True)") as process:
-                answer = process.stdout.readline()  # type: ignore[union-attr]
+                answer = read_line(process)
                 elapsed = time.perf_counter() - start
             assert answer.strip() == WORDS.strip(), f"{contestant} got {answer!r}"
             return elapsed * 1000
@@ -521,7 +539,8 @@ def judgement(title: str, contestant: str, figures: list[float], ratios: list[fl
 def shown(values: list[float]) -> str:
     if not values:
         return ""
-    low, middle, high = (f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}" for value in (min(values), statistics.median(values), max(values)))
+    figures = (min(values), statistics.median(values), max(values))
+    low, middle, high = (f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}" for value in figures)
     return middle if len(values) == 1 else f"{middle} ({low} to {high})"
 
 

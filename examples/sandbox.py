@@ -166,8 +166,9 @@ OPTIONS = {
     "tool_choice?": (str, {"function": {"name": str}}),
 }  # fmt: skip
 CHAT = {"messages": [CHAT_MESSAGE, ...], "assistant_id?": str, "stream?": bool, **OPTIONS}
-KIND_NAMES = {str: "a string", bool: "true or false", int: "an integer", float: "a number", list: "an array",
-              dict: "an object"}  # fmt: skip
+KIND_NAMES: dict[Any, str] = {
+    str: "a string", bool: "true or false", int: "an integer", float: "a number", list: "an array", dict: "an object"
+}  # fmt: skip
 
 
 def kind_of(shape: Shape) -> type:
@@ -240,7 +241,9 @@ def file_name(url: str) -> str:
 
 NUMBER = r"\d+(?:\.\d+)?"
 SUM = re.compile(rf"[(\s-]*(?<![\w.,]){NUMBER}(?:[\s)]*[-+*/][\s(+-]*{NUMBER})+(?!\w)[\s)]*")
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+OPERATORS: dict[Any, Any] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv
+}  # fmt: skip
 WHAT_IS_MY = re.compile(r"\bwhat(?:['’]s| is| was) my (\w[\w ]*)", re.IGNORECASE)
 FACT = re.compile(r"\bmy (\w[\w ]{0,40}?) is ([^.!?\n]+)", re.IGNORECASE)
 HOW_MANY_WORDS = re.compile(r"how many words[^:?\n]*[:?]?", re.IGNORECASE)
@@ -675,7 +678,7 @@ class Service:
 
     def add(self, collection: str, prefix: str, kind: str, **fields: Json) -> Json:
         record = {"id": new_id(prefix), "object": kind, "created_at": int(time.time()), **given(fields)}
-        self.stored[collection][record["id"]] = record
+        self.stored[collection][str(record["id"])] = record
         return record
 
     @route("POST threads", {"metadata?": dict})
@@ -804,8 +807,15 @@ class Service:
                 run["last_error"] = {"code": "server_error", "message": "The run failed, as it was told to."}
 
 
+def simple_endpoint(answer_fields: Any) -> Any:
+    def endpoint(service: Any, fields: Any) -> Any:
+        return answer_fields(fields)
+
+    return endpoint
+
+
 for name, (simple_shape, answer_fields) in SIMPLE_ROUTES.items():
-    route(name, simple_shape)(lambda service, fields, answer_fields=answer_fields: answer_fields(fields))
+    route(name, simple_shape)(simple_endpoint(answer_fields))
 
 
 # ---- HTTP ------------------------------------------------------------------------------------------------------------
