@@ -389,9 +389,10 @@ class Bench:
 
     def __init__(self, folder: str, published: str, only: list[str]) -> None:
         self.environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        self.folders = {"pixigpt": folder, "published": published}
+        self.folders = {"pixigpt": folder, "published": published and str(Path(published).resolve())}
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self.folder = folder
+        self.folder = Path(folder, "empty")
+        self.folder.mkdir()
         py_compile.compile(shutil.copy(HERE.parent.parent / "pixigpt.py", folder))  # as what is installed is
         self.missing = [name for name in only if not self.is_here(name)]
         self.contestants = [name for name in CONTESTANTS if name in only and name not in self.missing]
