@@ -38,6 +38,7 @@ import socket
 import sys
 import threading
 import time
+import typing
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -76,21 +77,15 @@ if TYPE_CHECKING:
 
     _P = ParamSpec("_P")
 else:
-    Shape = TypedDict
-
-    class _Marker:
-        """Stands in for `NotRequired` and `ReadOnly` where `typing` has none; what it marked can be found again."""
+    class _StandIn:
+        """For what `typing` does not have yet: NotRequired before Python 3.11, ReadOnly before 3.13."""
 
         def __getitem__(self, item):
-            from typing import Annotated
+            return item
 
-            return Annotated[item, "NotRequired"] if self is NotRequired else item
-
-    NotRequired, ReadOnly = _Marker(), _Marker()
-    if sys.version_info >= (3, 11):
-        from typing import NotRequired
-    if sys.version_info >= (3, 13):
-        from typing import ReadOnly
+    Shape = TypedDict
+    NotRequired = getattr(typing, "NotRequired", _StandIn())
+    ReadOnly = getattr(typing, "ReadOnly", _StandIn())
 
 _R = TypeVar("_R")
 
@@ -343,20 +338,9 @@ class RerankResponse(Shape):
     results: list[RerankResult]
     usage: Usage
 
-
-@functools.lru_cache(None)
-def _required_keys(shape: Any) -> frozenset[str]:
-    """The keys of a shape that may not be absent; what `NotRequired` marks is unknown to Python before 3.11."""
-    hints = shape.__annotations__.items()
-    marked = {key for key, hint in hints if "NotRequired" in getattr(hint, "__metadata__", ())}
-    return frozenset(shape.__required_keys__ - marked)
-
-
-_MAY_BE_ABSENT: Final = frozenset(
-    key
-    for shape in (Message, ChatCompletionChoice, ChatCompletionChunk, ChunkChoice, ChoiceDelta, Thread, ThreadMessage)
-    + (MessageSource, MessageMedia, MessageCode, Run, Assistant)
-    for key in shape.__annotations__.keys() - _required_keys(shape)
+_MAY_BE_ABSENT: Final = frozenset(  # what the shapes of answers mark as NotRequired
+    "code description execution_time_ms finish_reason media message metadata name prompt reasoning_content snippet"
+    " sources stderr stdout title tool_call_id tool_calls tools_config url usage content role".split()
 )
 
 
@@ -498,15 +482,6 @@ def _body_error(kind: type[APIError], body: Any) -> APIError:
     return kind(_excerpt(message) if isinstance(message, str) else _as_json(message), body=body, **known)
 
 
-def _with_response(error: APIError, response: Any) -> APIError:
-    """What the head of a response adds to an error in its body."""
-    if not isinstance(error, APIConnectionError):
-        error.headers = dict(response.headers)
-        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
-        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
-    return error
-
-
 def _excerpt(text: str, length: int = 500) -> str:
     """The beginning of what a server said, in one line and without HTML."""
     text = text[:4096]  # before the pattern below, which backtracks
@@ -538,17 +513,18 @@ def _masked(value: Any, secret: "re.Pattern[str]", depth: int = 0) -> Any:
 # ------------------------------------------------------------------------------------------------------ wire
 # Bytes in, values out: nothing here sees a socket or a clock, so that tests can feed it bytes cut anywhere.
 
-_MAX_BODY: Final = 64 << 20  # bytes of one answer, or of one event of a stream
+_MAX_BODY: Final = 64 << 20  # bytes of one answer
 _MAX_HEAD: Final = 64 << 10  # bytes of a response head, or of trailers; http.client allows as much for one line
 _MAX_LINE: Final = 4 << 10  # bytes of a chunk's size line with its extensions
 _MAX_INTERIM: Final = 20  # 1xx responses before the real one
 _MIN_THINKING_TOKENS: Final = 3000
 _IDLE_SECONDS: Final = 55.0  # load balancers commonly close after 60
 
-_HEAD_END: Final = re.compile(rb"\n\r?\n")
-_STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n\0]*))?\r?")
-_FIELD_LINE: Final = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r?\n", re.MULTILINE)
-_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?\r\n")
+_HEAD: Final = re.compile(
+    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n\0]*))?\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n)*)\r\n"
+)
+_FRAMING: Final = re.compile(rb"(?im)^(?:content-length|transfer-encoding|connection|keep-alive):.*\n")
+_CHUNK: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]{0,4096})?\r\n")
 _THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
@@ -593,37 +569,49 @@ def _encode(value: Any, field: str = "") -> bytes:
     raise kind(f"{field or 'the request'} cannot be sent as JSON: {reason}")
 
 
-class _Head(NamedTuple):
-    """A response's status line and header fields; `clean` if no line is in doubt."""
+def _render(method: str, target: str, host: str, headers: Mapping[str, str], body: Optional[bytes]) -> memoryview:
+    """A request as it is sent; a view, which shows nothing of the key where a traceback shows values."""
+    lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}", *map(": ".join, headers.items())]
+    if body is not None or method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(body or b'')}")
+    return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
 
-    minor: int
+
+class _Head(NamedTuple):
+    """The head of a response. Its header fields as they came, and those that frame the message by name.
+
+    clean: no line is in doubt.
+    """
+
+    version: int  # 0 or 1, of HTTP/1.x
     status: int
     reason: str
-    headers: dict[str, str]
+    fields: bytes
+    framing: dict[str, str]
     clean: bool
 
 
 def _parse_head(data: bytes) -> _Head:
     """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
-    text = data.decode("latin-1")
-    lines = text.count("\n")
-    line, _, rest = text.partition("\n")
-    status = _STATUS_LINE.fullmatch(line)
-    if status is None:
-        raise APIResponseError(f"not an HTTP/1 response: {line[:80]!r}")
-    pairs = _FIELD_LINE.findall(rest)
-    if len(pairs) != lines - 2:
-        unfolded = re.sub(r"\r?\n[ \t]+", " ", text)  # obsolete folding, to be read as a space
-        if unfolded == text:
-            raise APIResponseError("the response has a malformed header line")
-        return _parse_head(unfolded.encode("latin-1"))._replace(clean=False)
-    headers: dict[str, str] = {name.lower(): value.strip(" \t") for name, value in pairs}
-    if len(headers) < len(pairs):
-        every: dict[str, list[str]] = {}
-        for name, value in pairs:
-            every.setdefault(name.lower(), []).append(value.strip(" \t"))
-        headers = {name: ", ".join(values) for name, values in every.items()}
-    return _Head(int(status[1]), int(status[2]), (status[3] or "").strip(), headers, text.count("\r") == lines)
+    match, clean = _HEAD.fullmatch(data), True
+    if match is None:  # a line may end in a lone LF, or be folded, which is to be read as a space
+        clean, data = False, re.sub(rb"\r?\n", b"\r\n", re.sub(rb"\r?\n[ \t]+", b" ", data))
+        match = _HEAD.fullmatch(data)
+    if match is None:
+        raise APIResponseError(f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(data[:120]))}")
+    version, status, reason, fields = match.groups()
+    framing = _parse_fields(b"".join(_FRAMING.findall(fields)))
+    return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
+
+
+def _parse_fields(data: bytes) -> dict[str, str]:
+    """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for line in data.decode("latin-1").split("\r\n")[:-1]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 class _Body:
@@ -633,23 +621,21 @@ class _Body:
     """
 
     def __init__(self, method: str, head: _Head) -> None:
-        self.excess = False
-        self._left = 0  # bytes to the end of the body, or of the chunk; -1: until the connection ends
-        self._chunked = ""  # what comes next: a chunk's "size" line, the line end behind its "data", a "trailer"
-        self._buffer = b""
-        self._trailers = 0
-        coding, length = head.headers.get("transfer-encoding"), head.headers.get("content-length")
+        self.excess = self._chunked = self._last = False  # _last: the chunk of size 0 has come
+        self._left: float = 0  # bytes to the end of the body, or of the chunk
+        self._held = b"\r\n"  # what is not read yet: so each chunk has a line end, its size line, its data
+        coding, length = head.framing.get("transfer-encoding"), head.framing.get("content-length")
         if method == "HEAD":
             pass
         elif head.status in (204, 304):
             self.excess = coding is not None or length not in (None, "0")  # a body may come that must not be
         elif coding is not None:
-            if coding.lower() != "chunked" or length is not None or head.minor == 0:
+            if coding.lower() != "chunked" or length is not None or head.version == 0:
                 raise APIResponseError(f"cannot tell where the response ends: transfer-encoding {coding[:80]!r}")
-            self._chunked = "size"
+            self._chunked = True
         elif length is None:
-            self._left = -1
-        elif not re.fullmatch(r"[0-9]{1,15}", length):
+            self._left = _UNTIL_CLOSED
+        elif not re.fullmatch("[0-9]{1,15}", length):
             raise APIResponseError(f"cannot tell where the response ends: content-length {length[:80]!r}")
         else:
             self._left = int(length)
@@ -658,59 +644,50 @@ class _Body:
 
     def feed(self, data: bytes) -> bytes:
         if self._chunked:
-            return self._feed_chunked(self._buffer + data)
-        if self._left > 0:
-            self.excess = len(data) > self._left
-            data = data[: self._left]
-            self._left -= len(data)
-            self.complete = not self._left
+            return self._feed_chunked(self._held + data)
+        self._left -= len(data)
+        if self._left < 0:
+            self.excess, data, self._left = True, data[: int(self._left)], 0
+        self.complete = not self._left
         return data
 
     def end(self) -> None:
         """The connection ended."""
-        if self._left >= 0:
+        if self._left != _UNTIL_CLOSED:
             raise APIResponseError("the response is truncated: the connection ended before it was complete")
         self.complete = self.excess = True  # such a connection cannot be kept
 
     def _feed_chunked(self, data: bytes) -> bytes:
-        pieces, start = [], 0
-        while start < len(data) and not self.complete:
-            if self._left:
-                pieces.append(data[start : start + self._left])
-                start += len(pieces[-1])
-                self._left -= len(pieces[-1])
-                continue
-            end = data.find(b"\n", start, start + _MAX_LINE) + 1
-            line = data[start : end or None]
-            if self._chunked == "data" and not b"\r\n".startswith(line):
-                raise APIResponseError("malformed chunked response: a chunk is longer than its size says")
-            if not end:
-                if len(line) >= _MAX_LINE:
-                    raise APIResponseError("malformed chunked response: an endless line")
+        pieces, start, size = [], 0, int(self._left)
+        while True:
+            pieces.append(data[start : start + size])
+            start += size
+            line = None if self._last or start >= len(data) else _CHUNK.match(data, start)
+            if line is None:
                 break
-            self._take_line(line)
-            start = end
-        self._buffer = data[start:]
-        self.excess = self.complete and start < len(data)
+            size, start = int(line[1], 16), line.end()
+            if not size:
+                self._last = True
+                start -= 2  # the line end belongs to the trailers
+        self._left, self._held = max(0, start - len(data)), data[start:]
+        if self._last:
+            self._end_trailers()
+        elif len(self._held) > _MAX_LINE or not b"\r\n".startswith(self._held[:2]) or b"\n" in self._held[2:]:
+            raise APIResponseError(f"malformed chunked response: {self._held[:80]!r} where a chunk should begin")
         return b"".join(pieces)
 
-    def _take_line(self, line: bytes) -> None:
-        if self._chunked == "data":
-            self._chunked = "size"
-        elif self._chunked == "size":
-            size = _CHUNK_SIZE.fullmatch(line)
-            if size is None:
-                raise APIResponseError(f"malformed chunked response: chunk size {line[:80]!r}")
-            self._left = int(size[1], 16)
-            self._chunked = "data" if self._left else "trailer"
-        else:
-            self._trailers += len(line)
-            if self._trailers > _MAX_HEAD or not line.endswith(b"\r\n"):
-                raise APIResponseError("malformed chunked response: endless or malformed trailers")
-            self.complete = line == b"\r\n"
+    def _end_trailers(self) -> None:
+        end = self._held.find(b"\r\n\r\n")
+        trailers = self._held if end < 0 else self._held[:end]
+        if len(trailers) > _MAX_HEAD or re.search(rb"(?<!\r)\n|\0", trailers):
+            raise APIResponseError("malformed chunked response: endless or malformed trailers")
+        self.complete, self.excess = end >= 0, end + 4 < len(self._held)
 
 
-def _check_size(size: int) -> None:
+_UNTIL_CLOSED: Final = float("inf")  # bytes that are left: all that come
+
+
+def _check_size(size: float) -> None:
     if size > _MAX_BODY:
         raise APIResponseError(f"the response is too large: more than {_MAX_BODY} bytes")
 
@@ -720,10 +697,10 @@ def _keep_seconds(head: _Head) -> float:
 
     A second less than the server says, so that it is not used while it closes.
     """
-    options = [option.strip() for option in head.headers.get("connection", "").lower().split(",")]
-    if not head.clean or "close" in options or (head.minor == 0 and "keep-alive" not in options):
+    options = head.framing.get("connection", "").lower().replace(" ", "").split(",")
+    if not head.clean or "close" in options or (head.version == 0 and "keep-alive" not in options):
         return 0.0
-    hint = "keep-alive" in head.headers and re.search(r"timeout=([0-9]{1,6})", head.headers["keep-alive"])
+    hint = "keep-alive" in head.framing and re.search("timeout=([0-9]{1,6})", head.framing["keep-alive"])
     return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS
 
 
@@ -779,12 +756,10 @@ def _split_thinking(text: str) -> tuple[str, Optional[str]]:
 
     A part that was never opened began with the text, one that is never closed goes to its end.
     """
-    if "<" not in text:
-        return text.strip(), None
     content: list[str] = []
     thoughts: list[str] = []
     depth, start = 0, 0
-    for tag in _THINK_TAG.finditer(text):
+    for tag in _THINK_TAG.finditer(text) if "<" in text else ():
         (thoughts if depth else content).append(text[start : tag.start()])
         start = tag.end()
         if not tag[1]:
@@ -818,10 +793,11 @@ class _ThinkingFilter:
 
 def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]:
     """Trims a text in place; its reasoning: what was given, else what was split out of it."""
-    split = None
-    if isinstance(holder, dict) and isinstance(holder.get(key), str):
-        holder[key], split = (holder[key].strip(), None) if reasoning else _split_thinking(holder[key])
-    return reasoning if split is None else split
+    text = holder.get(key) if isinstance(holder, dict) else None
+    if isinstance(text, str):
+        holder[key], split = (text.strip(), None) if reasoning else _split_thinking(text)
+        return reasoning if split is None else split
+    return reasoning
 
 
 def _tidy_completion(response: Any) -> Any:
@@ -854,13 +830,6 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
-    limit: Any = body.get("max_tokens")
-    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
-        body["max_tokens"] = _MIN_THINKING_TOKENS
-    return body
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -873,11 +842,11 @@ def _is_list_of_objects(value: Any) -> bool:
 
 _ADDRESS_SECONDS: Final = 5.0  # for one address of a host that has more: a lost SYN is sent again after 1 and 3 s
 _RECEIVE_BYTES: Final = 64 << 10
+_FOREVER: Final = float("inf")
 
 # A test can replace these. The time of day goes on while a machine is suspended, which a monotonic clock need not.
 _clock = time.monotonic
 _time_of_day = time.time
-_current = threading.local()  # .call: what `AsyncClient` runs in this thread, and may cancel
 
 
 def _random() -> float:
@@ -892,30 +861,23 @@ def _sleep(seconds: float) -> None:
         call.track(None)
 
 
-def _deadline(timeout: Optional[float]) -> Optional[float]:
-    return None if timeout is None else _clock() + timeout
+def _deadline(timeout: Optional[float]) -> float:
+    return _FOREVER if timeout is None else _clock() + timeout
 
 
-def _left(deadline: Optional[float]) -> float:
-    """Seconds left of a call's budget."""
-    return float("inf") if deadline is None else deadline - _clock()
-
-
-def _remaining(deadline: Optional[float]) -> Optional[float]:
-    """The same as a socket's timeout."""
-    left = _left(deadline)
+def _left(deadline: float) -> float:
+    """Seconds left of a call's budget; more than none."""
+    left = deadline - _clock()
     if left <= 0:
         raise socket.timeout("timed out")
-    return None if deadline is None else left
+    return left
 
 
 class _Call(threading.Event):
-    """A call that another thread may cancel: then it is set, its connection is shut down, and its waits end."""
+    """A call that another thread may cancel: then it is set, its exchange is aborted, and its waits end."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun: Optional[float] = _clock()  # before it had a thread; None once that has been counted
-        self.exchange: Any = None
+    exchange: Any = None
+    deadline = _FOREVER  # of its wait for a thread and what follows
 
     def cancel(self) -> None:
         self.set()
@@ -926,6 +888,9 @@ class _Call(threading.Event):
         self.exchange = exchange
         if self.is_set():
             raise APIConnectionError("the call was cancelled", stage="final")
+
+
+_current = threading.local()  # .call: what `AsyncClient` runs in this thread, and may cancel
 
 
 def _current_call() -> Optional[_Call]:
@@ -985,18 +950,18 @@ def _environment_proxy(origin: _Origin) -> Optional[str]:
 
     proxies = getproxies_environment()
     found = proxies.get(origin.scheme) or proxies.get("all")
-    networks = [entry.strip() for entry in proxies.get("no", "").split(",") if "/" in entry]
-    return None if not found or proxy_bypass(origin.address) or _is_in(networks, origin.host) else found
+    return None if not found or proxy_bypass(origin.address) or _is_in(proxies.get("no", ""), origin.host) else found
 
 
-def _is_in(networks: list[str], host: str) -> bool:
+def _is_in(networks: str, host: str) -> bool:
     """Whether a host is an address in one of some networks, which curl and requests understand in NO_PROXY, too."""
-    if not networks:
+    if "/" not in networks:
         return False
     import ipaddress
 
     try:
-        return any(ipaddress.ip_address(host) in ipaddress.ip_network(network, False) for network in networks)
+        address = ipaddress.ip_address(host)
+        return any(address in ipaddress.ip_network(entry.strip(), False) for entry in networks.split(",") if "/" in entry)
     except ValueError:
         return False
 
@@ -1060,61 +1025,61 @@ class _Idle(NamedTuple):
         return False
 
 
-def _render(method: str, target: str, host: str, headers: Mapping[str, str], body: Optional[bytes]) -> memoryview:
-    """A request as it is sent; a view, which shows nothing of the key where a traceback shows values."""
-    lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body is not None or method in ("POST", "PUT", "PATCH"):
-        lines.append(f"Content-Length: {len(body or b'')}")
-    return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
-
-
 class _Exchange:
     """A place among a session's connections, the socket once there is one, and the one request and answer it is for.
 
     `read_some` the body. What is not read to its end must be closed; if it is forgotten, the garbage collector does it.
     """
 
-    status_code, reason = 0, ""
-    headers: dict[str, str] = {}
+    sock: Optional[socket.socket] = None
+    turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
+    reused = aborted = _heard = False
+    _rest = b""  # what has come behind the head
 
     def __init__(self, session: "Session", route: _Origin) -> None:
-        self.sock: Optional[socket.socket] = None
         self.session, self.route = session, route
-        self.reused = self.aborted = self._heard = False
-        self.turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
-        self._body: Optional[_Body] = None
-        self._rest = b""
-        self._keep = 0.0
 
     def __del__(self) -> None:
         self.close()
 
+    @property
+    def status_code(self) -> int:
+        return self._head.status
+
+    @property
+    def reason(self) -> str:
+        return self._head.reason
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return _parse_fields(self._head.fields)
+
     def close(self) -> None:
-        sock, self.sock = self.sock, None
-        _close(sock)
-        self.session._release(self)
+        self.session._release(self, 0)
 
     def abort(self) -> None:
         """From another thread: ends whatever is waited for."""
-        self.aborted, sock = True, self.sock
-        if self.turn is not None:
-            self.turn.set()
-        try:
-            if sock is not None:
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's, which is for its own thread only
-        except OSError:
-            pass
+        with self.session._lock:  # so that the socket is not somebody else's meanwhile
+            self.aborted = True
+            if self.turn is not None:
+                self.turn.set()
+            try:
+                if self.sock is not None:
+                    socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # SSLSocket's is for its own thread only
+            except OSError:
+                pass
 
-    def _socket(self, deadline: Optional[float]) -> socket.socket:
-        if self.sock is None or self.aborted:  # by `abort`, or in a child process, which drops what was its parent's
+    def _armed(self, deadline: float) -> socket.socket:
+        """The socket, with what is left of the budget as its timeout."""
+        sock, left = self.sock, _left(deadline)
+        if sock is None or self.aborted:  # by `abort`, or in a child process, which drops what was its parent's
             raise ConnectionAbortedError("the connection was given up")
-        left, armed = _remaining(deadline), self.sock.gettimeout()
-        if left is None or armed is None or abs(left - armed) > 0.001:  # to set it costs a system call
-            self.sock.settimeout(left)
-        return self.sock
+        armed = sock.gettimeout()
+        if armed is None or abs(left - armed) > 0.001:  # to set it costs a system call
+            sock.settimeout(None if left == _FOREVER else left)
+        return sock
 
-    def connect(self, deadline: Optional[float]) -> None:
+    def connect(self, deadline: float) -> None:
         """TCP, the proxy's tunnel, TLS."""
         proxy = self.route.proxy
         try:
@@ -1123,24 +1088,24 @@ class _Exchange:
                 if proxy is not None:
                     self._tunnel(proxy, deadline)
                 context, name = self.session._tls_context(), self.route.host.encode()  # bytes: see _dial
-                tls = context.wrap_socket(self._socket(deadline), server_hostname=name, do_handshake_on_connect=False)
+                tls = context.wrap_socket(self._armed(deadline), server_hostname=name, do_handshake_on_connect=False)
                 self.sock = tls
-                self._socket(deadline)
+                self._armed(deadline)
                 tls.do_handshake()
         except OSError as error:
             via = f" by proxy {proxy.authority}" if proxy else ""
             raise _failure(error, f"connecting to {self.route.authority}{via}", "connect") from error
 
-    def _dial(self, origin: _Origin, deadline: Optional[float]) -> None:
+    def _dial(self, origin: _Origin, deadline: float) -> None:
         """TCP to the first address that answers; each has a fair share of the time, so that none eats it all."""
         # The name as bytes, because a str would cost the import of the IDNA tables.
         addresses = socket.getaddrinfo(origin.host.encode(), origin.port, 0, socket.SOCK_STREAM)
         for others, (family, kind, protocol, _, address) in zip(reversed(range(len(addresses))), addresses):
             self.sock = socket.socket(family, kind, protocol)
             try:
-                sock, left = self._socket(deadline), _remaining(deadline)
+                sock = self._armed(deadline)
                 if others:
-                    sock.settimeout(_ADDRESS_SECONDS if left is None else min(_ADDRESS_SECONDS, left / (others + 1)))
+                    sock.settimeout(min(_ADDRESS_SECONDS, _left(deadline) / (others + 1)))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return
@@ -1149,70 +1114,68 @@ class _Exchange:
                 if not others:
                     raise
 
-    def _tunnel(self, proxy: _Origin, deadline: Optional[float]) -> None:
+    def _tunnel(self, proxy: _Origin, deadline: float) -> None:
         """Has the proxy open a way to the server (RFC 9110 section 9.3.6)."""
         headers = {"Proxy-Authorization": proxy.credentials} if proxy.credentials else {}
-        self._socket(deadline).sendall(_render("CONNECT", self.route.address, self.route.address, headers, None))
+        self._armed(deadline).sendall(_render("CONNECT", self.route.address, self.route.address, headers, None))
         try:
-            head, rest = self._read_head(deadline)
+            self._read_head(deadline)
         except APIResponseError as error:
             raise ConnectionError(f"of the proxy: {error.message}") from error
-        if not 200 <= head.status < 300 or rest:
-            raise ConnectionError(f"the proxy answered {head.status} {head.reason}")
+        if not 200 <= self.status_code < 300 or self._rest:
+            raise ConnectionError(f"the proxy answered {self.status_code} {self.reason}")
         self._heard = False
 
-    def _receive(self, deadline: Optional[float]) -> bytes:
-        return self._socket(deadline).recv(_RECEIVE_BYTES)
-
-    def _read_head(self, deadline: Optional[float]) -> tuple[_Head, bytes]:
-        """The head of the answer and the bytes that came with it. Interim responses are passed over (RFC 9110 15.2)."""
-        data = b""
+    def _read_head(self, deadline: float) -> None:
+        """The head of the answer, and what comes with it. Interim responses are passed over (RFC 9110 15.2)."""
+        data, searched = b"", 0
         for _ in range(_MAX_INTERIM):
-            searched = 0
             while True:
-                end = _HEAD_END.search(data, max(0, searched - 3))
-                size = end.end() if end else len(data)
-                if size > _MAX_HEAD:
+                end = data.find(b"\r\n\r\n", searched) + 4
+                if end < 4 and (lenient := re.compile(rb"\n\r?\n").search(data, searched)):
+                    end = lenient.end()
+                if (end if end > 3 else len(data)) > _MAX_HEAD:
                     raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
                 if not b"HTTP/".startswith(data[:5]):
                     raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
-                if end:
+                if end > 3:
                     break
-                more = self._receive(deadline)
+                searched = max(0, len(data) - 3)
+                more = self._armed(deadline).recv(_RECEIVE_BYTES)
                 if not more:
                     raise ConnectionResetError("the server closed the connection without an answer")
-                searched, data, self._heard = len(data), data + more, True
-            head, data = _parse_head(data[:size]), data[size:]
-            if head.status >= 200:
-                return head, data
-            if head.status == 101:
+                data, self._heard = data + more, True
+            self._head, data, searched = _parse_head(data[:end]), data[end:], 0
+            if self._head.status >= 200:
+                self._rest = data
+                return
+            if self._head.status == 101:
                 raise APIResponseError("the server switched to a protocol that nobody asked for")
         raise APIResponseError(f"more than {_MAX_INTERIM} interim responses")
 
-    def send(self, method: str, request: memoryview, deadline: Optional[float]) -> None:
+    def send(self, method: str, request: memoryview, deadline: float) -> None:
         """Sends the request and reads the head of its answer."""
         doing, sent = "sending the request", True
         try:
             try:
-                self._socket(deadline).sendall(request)
+                self._armed(deadline).sendall(request)
             except (BrokenPipeError, ConnectionResetError):
                 sent = False  # the server may have answered before it had read all; if not, reading fails as well
             doing = "waiting for the answer"
-            head, self._rest = self._read_head(deadline)
+            self._read_head(deadline)
         except OSError as error:
             raise _failure(error, doing, "reuse" if self.reused and not self._heard else "sent") from error
-        self.status_code, self.reason, self.headers = head.status, head.reason, head.headers
-        self._body, self._keep = _Body(method, head), _keep_seconds(head) if sent else 0.0
+        self._body, self._keep = _Body(method, self._head), _keep_seconds(self._head) if sent else 0.0
         if self._body.complete:
             self._body.excess = self._body.excess or bool(self._rest)
             self._finish()
 
-    def read_some(self, deadline: Optional[float]) -> bytes:
+    def read_some(self, deadline: float) -> bytes:
         """The next bytes of the body, as soon as there are any; b"" at its end."""
         piece, body = b"", self._body
-        while body is not None and not piece and not body.complete:
+        while not piece and not body.complete:
             try:
-                data = self._rest or self._receive(deadline)
+                data = self._rest or self._armed(deadline).recv(_RECEIVE_BYTES)
             except OSError as error:
                 raise _failure(error, "reading the answer", "sent") from error
             self._rest = b""
@@ -1225,13 +1188,22 @@ class _Exchange:
         return piece
 
     def _finish(self) -> None:
-        if self._keep > 0 and self._body is not None and not self._body.excess:
-            self.session._put_back(self, self._keep)
-        else:
-            self.close()
+        self.session._release(self, 0 if self._body.excess else self._keep)
 
 
-class Session:
+class _Closing:
+    """What `with` closes at its end."""
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None: ...
+
+
+class Session(_Closing):
     """A pool of connections, for any number of threads and clients. A call more than max_connections waits for one.
 
     proxies: `{"http": url, "https": url}`, else the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
@@ -1264,9 +1236,10 @@ class Session:
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()
-        self._tls: Optional[ssl.SSLContext] = self.ssl_context
+        self._tls = self.ssl_context
         self._active, self._idle = {}, []
         self._waiting: deque[_Exchange] = deque()
+        self._threads: Any = None  # of AsyncClients
 
     def __reduce__(self) -> Any:
         return type(self), (self.proxies, self.ssl_context, self.max_connections, self.trust_env)
@@ -1277,12 +1250,6 @@ class Session:
     def _describe(self) -> str:
         counts = f"{len(self._active)} active, {len(self._idle)} idle, {len(self._waiting)} waiting"
         return "closed" if self._closed else f"{counts}, at most {self.max_connections}"
-
-    def __enter__(self) -> "Self":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_waiting"):
@@ -1319,7 +1286,7 @@ class Session:
 
     def _open(
         self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
-        deadline: Optional[float], fresh: bool,
+        deadline: float, fresh: bool,
     ) -> _Exchange:
         """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection used before."""
         if route.proxy is not None and route.scheme == "http":
@@ -1335,78 +1302,79 @@ class Session:
             raise
         return exchange
 
-    def _connect(self, route: _Origin, deadline: Optional[float]) -> None:
+    def _connect(self, route: _Origin, deadline: float) -> None:
         """Leaves a connection in the pool that is ready for its first request."""
-        self._put_back(self._acquire(route, deadline, False), _IDLE_SECONDS)
+        self._release(self._acquire(route, deadline, False), _IDLE_SECONDS)
 
-    def _acquire(self, route: _Origin, deadline: Optional[float], fresh: bool) -> _Exchange:
+    def _acquire(self, route: _Origin, deadline: float, fresh: bool) -> _Exchange:
         """A connection to *route*: the most recently used idle one, or a new one."""
-        exchange = _Exchange(self, route)
-        call = _current_call()
+        exchange, call = _Exchange(self, route), _current_call()
         try:
-            with self._lock:  # critical section: a place, or one in the queue
-                if len(self._active) < self.max_connections and not self._waiting:
-                    self._active[id(exchange)] = weakref.ref(exchange)
-                else:
+            with self._lock:  # critical section: a place among the active, or one in the queue
+                self._waiting.append(exchange)
+                self._admit()
+                if exchange in self._waiting:
                     exchange.turn = threading.Event()
-                    self._waiting.append(exchange)
             if call is not None:
                 call.track(exchange)
             if exchange.turn is not None and not self._closed:
-                if not exchange.turn.wait(None if deadline is None else max(0.0, _left(deadline))):
+                left = deadline - _clock()
+                if not exchange.turn.wait(None if left == _FOREVER else left):
                     raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
                 if call is not None:
                     call.track(exchange)
             if self._closed:
                 raise RuntimeError("the session is closed")
-            while exchange.sock is None and self._find_idle(exchange, fresh):
-                pass
-            if exchange.sock is None:
-                exchange.connect(deadline)
+            while exchange.sock is None:
+                idle = self._take_idle(route, fresh)
+                if idle is None:
+                    exchange.connect(deadline)
+                elif idle.is_usable():
+                    exchange.sock, exchange.reused = idle.sock, True
+                else:
+                    _close(idle.sock)
             return exchange
         except BaseException:
             exchange.close()
             raise
 
-    def _find_idle(self, exchange: _Exchange, fresh: bool) -> bool:
-        """Takes the newest idle socket that fits; false if there is none, and then there is room for one more."""
+    def _take_idle(self, route: _Origin, fresh: bool) -> Optional[_Idle]:
+        """The newest idle socket that fits. If there is none, there is room for one more: the oldest is closed."""
+        surplus = None
         with self._lock:  # critical section
-            fits = [] if fresh else [idle for idle in self._idle if idle.route == exchange.route]
-            surplus = max(0, len(self._active) + len(self._idle) - self.max_connections)
-            taken = fits[-1:] or self._idle[:surplus]
-            for idle in taken:
-                self._idle.remove(idle)
-        if fits and taken[0].is_usable():
-            exchange.sock, exchange.reused = taken[0].sock, True
-        else:
-            for idle in taken:
-                _close(idle.sock)
-        return bool(fits)
+            for place in range(0 if fresh else len(self._idle))[::-1]:
+                if self._idle[place].route == route:
+                    return self._idle.pop(place)
+            if self._idle and len(self._active) + len(self._idle) > self.max_connections:
+                surplus = self._idle.pop(0)
+        if surplus is not None:
+            _close(surplus.sock)
+        return None
 
-    def _put_back(self, exchange: _Exchange, seconds: float) -> None:
-        """Takes the socket back of an exchange that is over, to be idle for so many seconds at most."""
-        dropped: list[Optional[socket.socket]] = []
-        with self._lock:  # critical section: what was active is idle; the oldest may have had their time
+    def _release(self, exchange: _Exchange, keep_seconds: float) -> None:
+        """An exchange is over, its socket is idle for so many seconds at most. The next in the queue has its turn."""
+        dropped = [exchange.sock]
+        with self._lock:  # critical section
+            if exchange.sock is not None and keep_seconds > 0 and not self._closed:
+                self._idle.append(_Idle(exchange.route, exchange.sock, _time_of_day(), keep_seconds))
+                dropped = []
+            exchange.sock = None
             while self._idle and self._idle[0].has_expired():
                 dropped.append(self._idle.pop(0).sock)
-            if exchange.sock is not None and not self._closed:
-                self._idle.append(_Idle(exchange.route, exchange.sock, _time_of_day(), seconds))
-                exchange.sock = None
-            self._release(exchange)
-        for sock in (*dropped, exchange.sock):
-            _close(sock)
-
-    def _release(self, exchange: _Exchange) -> None:
-        """An exchange is done with its place: the next in the queue has its turn."""
-        with self._lock:  # critical section
             self._active.pop(id(exchange), None)
             if exchange.turn is not None and exchange in self._waiting:
                 self._waiting.remove(exchange)
-            while self._waiting and len(self._active) < self.max_connections:
-                following = self._waiting.popleft()
-                self._active[id(following)] = weakref.ref(following)
-                if following.turn is not None:
-                    following.turn.set()
+            self._admit()
+        for sock in dropped:
+            _close(sock)
+
+    def _admit(self) -> None:
+        """Gives free places to those who wait, in their order."""
+        while self._waiting and len(self._active) < self.max_connections:
+            exchange = self._waiting.popleft()
+            self._active[id(exchange)] = weakref.ref(exchange)
+            if exchange.turn is not None:
+                exchange.turn.set()
 
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
@@ -1432,9 +1400,9 @@ class _ForeignExchange:
         self._pieces: Iterator[bytes] = iter(answer.iter_content(None if chunked else 1 if stream else _RECEIVE_BYTES))
         self.close = self.abort = answer.close
 
-    def read_some(self, deadline: Optional[float]) -> bytes:
+    def read_some(self, deadline: float) -> bytes:
         try:
-            _remaining(deadline)
+            _left(deadline)
             return next((piece for piece in self._pieces if piece), b"")
         except OSError as error:
             raise _foreign_failure(error, "reading the answer", deadline) from error
@@ -1450,18 +1418,18 @@ class _ForeignSession(Session):
     def _describe(self) -> str:
         return f"over {type(self._session).__module__}.{type(self._session).__qualname__}"
 
-    def _connect(self, route: _Origin, deadline: Optional[float]) -> None:
+    def _connect(self, route: _Origin, deadline: float) -> None:
         """Nothing: such a session connects when it has something to send."""
 
     def _open(
         self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
-        deadline: Optional[float], fresh: bool,
+        deadline: float, fresh: bool,
     ) -> Any:
-        url = f"{route.scheme}://{route.authority}{target}"
+        url, headers = f"{route.scheme}://{route.authority}{target}", {**headers, "Accept-Encoding": "identity"}
         try:
-            headers = {**headers, "Accept-Encoding": "identity"}
-            options = {"data": body, "headers": headers, "timeout": _remaining(deadline), "stream": True}
-            exchange = _ForeignExchange(self._session.request(method, url, allow_redirects=False, **options))
+            timeout = None if deadline == _FOREVER else _left(deadline)
+            options = {"data": body, "headers": headers, "timeout": timeout, "stream": True, "allow_redirects": False}
+            exchange = _ForeignExchange(self._session.request(method, url, **options))
         except OSError as error:  # all that requests raises is one
             raise _foreign_failure(error, "the request", deadline) from error
         call = _current_call()
@@ -1470,8 +1438,8 @@ class _ForeignSession(Session):
         return exchange
 
 
-def _foreign_failure(error: OSError, doing: str, deadline: Optional[float]) -> APIError:
-    if _left(deadline) <= 0 or "Timeout" in type(error).__name__:
+def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
+    if deadline <= _clock() or "Timeout" in type(error).__name__:
         return APITimeoutError(doing)
     reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
@@ -1480,7 +1448,7 @@ def _foreign_failure(error: OSError, doing: str, deadline: Optional[float]) -> A
 _AnyExchange = Union[_Exchange, _ForeignExchange]
 
 
-def _read_all(response: _AnyExchange, deadline: Optional[float]) -> Union[bytes, bytearray]:
+def _read_all(response: _AnyExchange, deadline: float) -> Union[bytes, bytearray]:
     """The whole body of an answer, at most 64 MiB."""
     data: Union[bytes, bytearray] = response.read_some(deadline)
     more = response.read_some(deadline) if data else b""
@@ -1506,43 +1474,39 @@ class _EventDecoder:
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []  # of a line that is not complete; joined once, for a long one's sake
-        self._size = 0  # bytes since the last event
         self._after_cr, self._first, self._event = False, True, ""
         self._data: list[str] = []
+        self._size = 0  # bytes since the last event
 
     def feed(self, data: bytes) -> list[tuple[str, str]]:
-        if self._after_cr and data:
-            self._after_cr, data = False, data[1:] if data[:1] == b"\n" else data
-        if b"\r" in data:
+        if data:
+            data = data[1:] if self._after_cr and data[:1] == b"\n" else data
             self._after_cr = data.endswith(b"\r")
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, rest = data.split(b"\n")
+        lines = data.splitlines()  # of bytes: at CR, LF and CRLF, as it must be
+        rest = lines.pop() if lines and data[-1] not in b"\r\n" else b""
         events: list[tuple[str, str]] = []
-        if lines:
+        if lines and self._tail:
             lines[0] = b"".join((*self._tail, lines[0]))
             self._tail = []
-            self._interpret(lines, events)
-        self._tail.append(rest)
+        if rest:
+            self._tail.append(rest)
+        if lines and self._first:
+            self._first, lines[0] = False, lines[0][3:] if lines[0].startswith(b"\xef\xbb\xbf") else lines[0]
+        for line in lines:
+            if line:
+                name, _, value = line.partition(b":")
+                if name == b"data":
+                    self._data.append((value[1:] if value[:1] == b" " else value).decode("utf-8", "replace"))
+                elif name == b"event":
+                    self._event = (value[1:] if value[:1] == b" " else value).decode("utf-8", "replace")
+            else:
+                if self._data:
+                    events.append((self._event, "\n".join(self._data)))
+                    self._data = []
+                self._event = ""
         self._size = len(rest) if events else self._size + len(data)
         _check_size(self._size)
         return events
-
-    def _interpret(self, lines: list[bytes], events: list[tuple[str, str]]) -> None:
-        if self._first:
-            self._first, lines[0] = False, lines[0][3:] if lines[0].startswith(b"\xef\xbb\xbf") else lines[0]
-        for line in lines:
-            if not line:
-                if self._data:
-                    events.append((self._event, "\n".join(self._data)))
-                self._data, self._event = [], ""
-                continue
-            name, _, value = line.partition(b":")
-            if name in (b"data", b"event"):
-                text = (value[1:] if value[:1] == b" " else value).decode("utf-8", "replace")
-                if name == b"data":
-                    self._data.append(text)
-                else:
-                    self._event = text
 
 
 _GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refusal", "arguments"))  # piece by piece
@@ -1571,7 +1535,7 @@ def _merge(whole: dict[str, Any], part: Mapping[str, Any], depth: int = 0) -> No
         elif isinstance(value, list) and isinstance(old, list):
             old += value  # such as log probabilities
         elif not old or key not in ("id", "name", "created"):  # those are taken once
-            whole[key] = list(value) if isinstance(value, list) else value
+            whole[key] = value
 
 
 def _number(item: Mapping[str, Any], items: Mapping[int, dict[str, Any]]) -> int:
@@ -1609,7 +1573,7 @@ def _merged_choice(choice: Any) -> Object:
     return Object({"index": choice["index"], "message": Object(message), "finish_reason": None, **choice})
 
 
-class ChatCompletionStream:
+class ChatCompletionStream(_Closing):
     """An answer while it is written: iterate it for its chunks, or `text_stream` for the text alone.
 
         with client.stream_chat_completion(messages=messages) as stream:
@@ -1627,33 +1591,31 @@ class ChatCompletionStream:
         self._events: deque[tuple[str, str]] = deque()
         self._began = self._ended = False  # something has come; nothing more will
         self._complete = False  # there was a finish reason, or [DONE]
-        self._whole: dict[str, Any] = {}  # what was merged; of a server that cannot stream its answer
+        self._seen: list[str] = []  # the chunks so far, as their JSON texts
+        self._whole: Any = None  # of a server that cannot stream its answer
+        self._text = ""  # of the last chunk
 
     def __iter__(self) -> Iterator[ChatCompletionChunk]:
         return self
 
     def __next__(self) -> ChatCompletionChunk:
         try:
-            chunk = self._next_chunk()
+            while self._events or not self._ended:
+                if not self._events:
+                    self._receive()
+                elif (chunk := self._take(*self._events.popleft())) is not None:
+                    return chunk
         except BaseException as error:
             self.close()
             if isinstance(error, APIError):
                 raise self._explain(_with_response(error, self._response)).with_traceback(None) from error.__cause__
             raise
-        if chunk is None:
-            raise StopIteration
-        return chunk
-
-    def __enter__(self) -> "Self":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        raise StopIteration
 
     @property
     def text_stream(self) -> Iterator[str]:
         """The text of the first choice, piece by piece as it comes, untrimmed."""
-        return (text for chunk in self if (text := _text_of(chunk)))
+        return (self._text for _ in self if self._text)
 
     def get_final_completion(self) -> ChatCompletionResponse:
         """Reads what is left: the whole answer, as `create_chat_completion` returns it."""
@@ -1661,10 +1623,18 @@ class ChatCompletionStream:
             pass
         if not self._complete:
             raise RuntimeError("the stream was closed before its end")
-        answer = Object(_merged(self._whole), object="chat.completion")
-        if type(self._whole) is dict:
+        if self._whole is not None:
+            return _tidy_completion(Object(self._whole))
+        gathered: dict[str, Any] = {}
+        try:
+            for text in self._seen:
+                _merge(gathered, _JSON.decode(text))
+            answer = Object(_merged(gathered), object="chat.completion")
             answer["choices"] = [_merged_choice(choice) for choice in answer.get("choices") or ()]
-        return _tidy_completion(answer)
+            return _tidy_completion(answer)
+        except (ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
+            problem = APIResponseError(f"the chunks of the stream have no whole: {error}")
+        raise self._explain(_with_response(problem, self._response))
 
     def close(self) -> None:
         """Ends the stream. Its connection is closed unless the answer was complete."""
@@ -1672,44 +1642,52 @@ class ChatCompletionStream:
         self._events.clear()
         self._response.close()
 
-    def _next_chunk(self) -> Any:
-        while True:
-            if self._events:
-                event, data = self._events.popleft()
-                if data != "[DONE]":
-                    return self._collect(_parse_chunk(event, data))
-                self._complete = True
-                self._drain()
-            if self._ended:
-                return None
-            try:
-                piece = self._response.read_some(self._wait())
-            except APIResponseError:
-                if not self._complete:  # else nothing is missing but the framing's end
-                    raise
-                piece = b""
-            kind = self._response.headers.get("content-type", "").lower()
-            is_json = "json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))
-            if is_json and not self._began:  # a server that cannot stream
-                self._ended = self._complete = True
-                self._whole = _check_completion(_decode(bytearray(piece) + _read_all(self._response, self._wait())))
-                return _as_chunk(self._whole)
-            self._began = self._began or bool(piece.strip())
-            self._events.extend(self._decoder.feed(piece))
-            self._ended = not piece
-            if self._ended and not self._complete:
-                raise APIResponseError("the stream ended before the answer was complete")
-
-    def _wait(self) -> Optional[float]:
-        return _deadline(self._timeout)
-
-    def _collect(self, chunk: Any) -> Any:
-        """Adds a chunk to the whole."""
+    def _receive(self) -> None:
+        """Waits for more, until its end; the events that are in it."""
+        deadline = _deadline(self._timeout)
         try:
-            _merge(self._whole, chunk)
-            self._complete = self._complete or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
-        except (ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
-            raise APIResponseError(f"a chunk of the stream has a wrong shape: {error}", body=chunk) from None
+            piece = self._response.read_some(deadline)
+        except APIResponseError:
+            if not self._complete:  # else nothing is missing but the framing's end
+                raise
+            piece = b""
+        kind = "" if self._began else self._response.headers.get("content-type", "").lower()
+        if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
+            self._ended = True  # a server that cannot stream
+            self._whole = _check_completion(_decode(bytearray(piece) + _read_all(self._response, deadline)))
+            self._complete = True
+            self._events.append(("", json.dumps(_as_chunk(self._whole))))
+            return
+        self._began = self._began or bool(piece.strip())
+        self._events.extend(self._decoder.feed(piece))
+        self._ended = not piece
+        if self._ended and not self._complete:
+            raise APIResponseError("the stream ended before the answer was complete")
+
+    def _take(self, event: str, data: str) -> Any:
+        """The chunk in an event, None at the end; an error if it is one, or no chunk."""
+        if data == "[DONE]":
+            self._complete = True
+            return self._drain()
+        try:
+            chunk = _JSON.decode(data)
+        except (ValueError, RecursionError):
+            chunk = data
+        if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
+            error = _body_error(APIError, chunk)
+            error.message = error.message or "the server reported an error"
+            raise error
+        self._text = ""
+        try:
+            for choice in chunk.get("choices") or ():
+                text = (choice.get("delta") or {}).get("content")
+                if isinstance(text, str) and not choice.get("index"):
+                    self._text = text
+                if choice.get("finish_reason"):
+                    self._complete = True
+        except (AttributeError, TypeError):
+            raise APIResponseError(f"not a chunk of a completion: {_excerpt(data, 200)!r}", body=data[:4096]) from None
+        self._seen.append(data)
         return chunk
 
     def _drain(self) -> None:
@@ -1733,28 +1711,13 @@ def _text_of(chunk: Any) -> str:
     return ""
 
 
-def _parse_chunk(event: str, data: str) -> Any:
-    try:
-        chunk = _JSON.decode(data)
-    except (ValueError, RecursionError):
-        chunk = data
-    if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
-        error = _body_error(APIError, chunk)
-        error.message = error.message or "the server reported an error"
-        raise error
-    if not isinstance(chunk, dict) or not _is_list_of_objects(chunk.get("choices") or []):
-        raise APIResponseError(f"not a chunk of a completion in the stream: {_excerpt(data, 200)!r}", body=data[:4096])
-    return chunk
-
-
-def _as_chunk(answer: Any) -> Object:
+def _as_chunk(answer: Any) -> Any:
     """A whole completion as the only chunk of a stream."""
     choices = []
     for choice in answer["choices"]:
-        rest = {key: value for key, value in choice.items() if key != "message"}
-        delta = Object({**choice["message"], **_given(reasoning_content=choice.get("reasoning_content"))})
-        choices.append(Object(rest, delta=delta))
-    return Object(answer, object="chat.completion.chunk", choices=choices)
+        delta = {**choice["message"], **_given(reasoning_content=choice.get("reasoning_content"))}
+        choices.append({**{key: value for key, value in choice.items() if key != "message"}, "delta": delta})
+    return {**answer, "object": "chat.completion.chunk", "choices": choices}
 
 
 # ----------------------------------------------------------------------------------------------------- tools
@@ -2117,7 +2080,7 @@ _RUN_FAILURES: Final = ("failed", "cancelled", "expired", "incomplete", "require
 _KEPT: Any = object()  # "not given", where None means something
 
 
-class Client:
+class Client(_Closing):
     """The PixiGPT API. One client serves any number of threads.
 
     api_key: else `PIXIGPT_API_KEY`; "" sends none. base_url: else `PIXIGPT_BASE_URL`, else https://pixigpt.com/v1.
@@ -2150,12 +2113,6 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client {self.base_url}: {'closed' if self._closed else self._transport._describe()}>"
 
-    def __enter__(self) -> "Self":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Ends the client, and its session unless that was given to it."""
         self._closed = True
@@ -2181,14 +2138,14 @@ class Client:
 
     # How every call is made.
 
-    def _retrying(self, where: str, repeatable: bool, attempt: Callable[[Optional[float], bool], _R]) -> _R:
+    def _retrying(self, where: str, repeatable: bool, attempt: Callable[[float, bool], _R]) -> _R:
         """Calls attempt(deadline, fresh) until it succeeds, may not be repeated, or the budget is spent."""
         if self._closed:
             raise RuntimeError("the client is closed")
         call = _current_call()
         deadline, attempts, retries, fresh = _deadline(self.timeout), 0, 0, False
-        if call is not None and call.begun is not None and deadline is not None:
-            deadline, call.begun = deadline - _clock() + call.begun, None  # the wait for a thread is in the budget
+        if call is not None:
+            deadline = min(deadline, call.deadline)
         while True:
             attempts += 1
             try:
@@ -2201,7 +2158,8 @@ class Client:
                     fresh = True  # the server had closed a kept connection: no failure of the service
                     continue
                 delay = _backoff(retries + 1, _random()) if error.retry_after is None else error.retry_after
-                if retries >= self.max_retries or not _should_retry(error, repeatable) or delay >= _left(deadline):
+                too_late = delay >= deadline - _clock()
+                if retries >= self.max_retries or too_late or not _should_retry(error, repeatable):
                     # Its frames hold what the server sent, which may echo the key.
                     raise self._explain(error, where).with_traceback(None) from error.__cause__
             retries += 1
@@ -2220,16 +2178,17 @@ class Client:
         error.args = (error.message,)
         return error
 
-    def _send(self, method: str, path: str, body: Any, finish: Callable[[_AnyExchange, Optional[float]], _R]) -> _R:
+    def _send(self, method: str, path: str, body: Any, finish: Callable[[_AnyExchange, float], _R]) -> _R:
         """One call: sends *body* as JSON unless it is None; *finish* makes the result of a 2xx answer."""
         plain_path = path.partition("?")[0]
         repeatable = _is_repeatable(method, plain_path)
-        data = None if body is None else _encode(body)
-        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        data, headers = None, self._headers
+        if body is not None:
+            data, headers = _encode(body), {**headers, "Content-Type": "application/json"}
         if not repeatable:
             headers = {**headers, "Idempotency-Key": os.urandom(16).hex()}
 
-        def attempt(deadline: Optional[float], fresh: bool) -> _R:
+        def attempt(deadline: float, fresh: bool) -> _R:
             response = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
             try:
                 if 200 <= response.status_code < 300:
@@ -2247,11 +2206,14 @@ class Client:
     def _call(self, method: str, path: str, body: Any, check: Callable[[Any], _R]) -> _R:
         """One call whose answer is JSON: what *check* makes of its value, None for an empty answer."""
 
-        def finish(response: _AnyExchange, deadline: Optional[float]) -> _R:
+        def finish(response: _AnyExchange, deadline: float) -> _R:
             data = _read_all(response, deadline)
             return check(_decode(data) if data else None)
 
         return self._send(method, path, body, finish)
+
+    def _post(self, path: str, given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> Any:
+        return self._call("POST", path, _request(given, fields, *required), _check_object)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Any endpoint, such as `client.request("GET", "/models")`: the decoded answer, None for an empty one.
@@ -2272,7 +2234,7 @@ class Client:
     def create_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionResponse: ...
     def create_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionResponse:
         """An answer: `response.choices[0].message.content`, with its thoughts in `choices[0].reasoning_content`."""
-        body = _chat_body(_request(request, fields, ChatCompletionRequest))
+        body = _chat_body(_request(request, fields, "messages"))
         if body.get("stream"):
             raise ValueError("stream=True: call stream_chat_completion, which returns the stream")
         return self._call("POST", "/chat/completions", body, lambda value: _tidy_completion(_check_completion(value)))
@@ -2284,11 +2246,9 @@ class Client:
     def stream_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionStream:
         """The same answer while it is written."""
 
-        def finish(response: _AnyExchange, deadline: Optional[float]) -> ChatCompletionStream:
-            return ChatCompletionStream(response, self.timeout, self._explain)
-
-        body = {**_chat_body(_request(request, fields, ChatCompletionRequest)), "stream": True}
-        return self._send("POST", "/chat/completions", body, finish)
+        body = {**_chat_body(_request(request, fields, "messages")), "stream": True}
+        make = lambda response, _: ChatCompletionStream(response, self.timeout, self._explain)  # noqa: E731
+        return self._send("POST", "/chat/completions", body, make)
 
     @overload
     def run_tools(
@@ -2308,7 +2268,7 @@ class Client:
         Yields each answer; `messages` grows to the whole transcript. What goes wrong in a call goes back to the model.
         RuntimeError after max_rounds answers that all were calls.
         """
-        body: Any = _request(request, fields, ChatCompletionRequest)
+        body: Any = _request(request, fields, "messages")
         tools = _Tools(body)
         for function in tools.functions.values():
             if function.is_async:
@@ -2405,22 +2365,22 @@ class Client:
 
         RunError, with the run, if it ends otherwise; APITimeoutError if it has not ended after *timeout* seconds.
         """
-        deadline, status = _deadline(_checked_timeout(timeout)), "not known"
         if not _is_number(poll_interval) or not 0 <= poll_interval <= threading.TIMEOUT_MAX:
             raise ValueError("poll_interval must be a number of seconds")
+        deadline, status = _deadline(_checked_timeout(timeout)), "not known"
         path = f"/threads/{_id(thread_id)}/runs/{_id(run_id)}"
         while True:
-            left = _left(deadline)
-            budget = min(left, _left(None) if self.timeout is None else self.timeout)
-            try:
-                if budget <= 0:
-                    raise APITimeoutError
-                run = self.with_options(timeout=None if budget == _left(None) else budget).get_run(thread_id, run_id)
-            except APITimeoutError:
-                if budget < left:
-                    raise
+            left = deadline - _clock()
+            if left <= 0:
                 late = APITimeoutError(f"the run's status is {status}")
-                raise self.with_options(timeout=timeout)._explain(late, f"GET {path}") from None
+                raise self.with_options(timeout=timeout)._explain(late, f"GET {path}")
+            bounded = left < (_FOREVER if self.timeout is None else self.timeout)
+            try:
+                run = (self.with_options(timeout=left) if bounded else self).get_run(thread_id, run_id)
+            except APITimeoutError:
+                if bounded:
+                    continue
+                raise
             status = run["status"]
             if status == "completed":
                 return run
@@ -2428,7 +2388,7 @@ class Client:
                 reason = _body_error(APIError, run.get("last_error")).message
                 ended = RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run)
                 raise self._explain(ended, f"GET {path}")
-            _sleep(min(poll_interval, left))
+            _sleep(min(poll_interval, max(0.0, deadline - _clock())))
 
     # Assistants
 
@@ -2468,7 +2428,7 @@ class Client:
     def analyze_image(self, **request: "Unpack[VisionAnalyzeRequest]") -> VisionAnalyzeResponse: ...
     def analyze_image(self, *request: Any, **fields: Any) -> VisionAnalyzeResponse:
         """Says what is in a picture."""
-        return self._call("POST", "/vision/analyze", _request(request, fields, VisionAnalyzeRequest), _check_object)
+        return self._post("/vision/analyze", request, fields, "image_url")
 
     @overload
     def analyze_image_for_tags(self, request: VisionTagsRequest) -> VisionTagsResponse: ...
@@ -2476,7 +2436,7 @@ class Client:
     def analyze_image_for_tags(self, **request: "Unpack[VisionTagsRequest]") -> VisionTagsResponse: ...
     def analyze_image_for_tags(self, *request: Any, **fields: Any) -> VisionTagsResponse:
         """Tags for a picture, in one text with commas."""
-        return self._call("POST", "/vision/tags", _request(request, fields, VisionTagsRequest), _check_object)
+        return self._post("/vision/tags", request, fields, "image_url")
 
     @overload
     def extract_text(self, request: VisionOCRRequest) -> VisionOCRResponse: ...
@@ -2484,7 +2444,7 @@ class Client:
     def extract_text(self, **request: "Unpack[VisionOCRRequest]") -> VisionOCRResponse: ...
     def extract_text(self, *request: Any, **fields: Any) -> VisionOCRResponse:
         """The text in a picture."""
-        return self._call("POST", "/vision/ocr", _request(request, fields, VisionOCRRequest), _check_object)
+        return self._post("/vision/ocr", request, fields, "image_url")
 
     @overload
     def analyze_video(self, request: VisionVideoRequest) -> VisionVideoResponse: ...
@@ -2492,7 +2452,7 @@ class Client:
     def analyze_video(self, **request: "Unpack[VisionVideoRequest]") -> VisionVideoResponse: ...
     def analyze_video(self, *request: Any, **fields: Any) -> VisionVideoResponse:
         """Says what happens in a video."""
-        return self._call("POST", "/vision/video", _request(request, fields, VisionVideoRequest), _check_object)
+        return self._post("/vision/video", request, fields, "video_url")
 
     @overload
     def moderate_text(self, request: ModerationTextRequest) -> ModerationResponse: ...
@@ -2500,7 +2460,7 @@ class Client:
     def moderate_text(self, **request: "Unpack[ModerationTextRequest]") -> ModerationResponse: ...
     def moderate_text(self, *request: Any, **fields: Any) -> ModerationResponse:
         """The category of a text, and how sure that is."""
-        return self._call("POST", "/moderations", _request(request, fields, ModerationTextRequest), _check_object)
+        return self._post("/moderations", request, fields, "prompt")
 
     @overload
     def moderate_media(self, request: ModerationMediaRequest) -> ModerationResponse: ...
@@ -2508,8 +2468,7 @@ class Client:
     def moderate_media(self, **request: "Unpack[ModerationMediaRequest]") -> ModerationResponse: ...
     def moderate_media(self, *request: Any, **fields: Any) -> ModerationResponse:
         """The same for a picture or a video."""
-        body = _request(request, fields, ModerationMediaRequest)
-        return self._call("POST", "/moderations/media", body, _check_object)
+        return self._post("/moderations/media", request, fields, "media_url", "is_video")
 
     @overload
     def create_embedding(self, request: EmbeddingRequest) -> EmbeddingResponse: ...
@@ -2517,7 +2476,7 @@ class Client:
     def create_embedding(self, **request: "Unpack[EmbeddingRequest]") -> EmbeddingResponse: ...
     def create_embedding(self, *request: Any, **fields: Any) -> EmbeddingResponse:
         """A vector for each text: `response.data[0].embedding`."""
-        return self._call("POST", "/embeddings", _request(request, fields, EmbeddingRequest), _check_object)
+        return self._post("/embeddings", request, fields, "input")
 
     @overload
     def rerank(self, request: RerankRequest) -> RerankResponse: ...
@@ -2525,7 +2484,7 @@ class Client:
     def rerank(self, **request: "Unpack[RerankRequest]") -> RerankResponse: ...
     def rerank(self, *request: Any, **fields: Any) -> RerankResponse:
         """Documents sorted by what they say about a query: `response.results[0].document`."""
-        return self._call("POST", "/rerank", _request(request, fields, RerankRequest), _check_object)
+        return self._post("/rerank", request, fields, "query", "documents")
 
 
 # What is checked before anything is sent.
@@ -2575,7 +2534,7 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: _Hidden(value) for name, value in headers.items()}
 
 
-def _request(given: tuple[Any, ...], fields: dict[str, Any], shape: Any) -> dict[str, Any]:
+def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> dict[str, Any]:
     """The request that a method got, as one object or as its fields, without those that are None."""
     if not given and set(fields) == {"request"}:
         given, fields = (fields["request"],), {}
@@ -2583,10 +2542,10 @@ def _request(given: tuple[Any, ...], fields: dict[str, Any], shape: Any) -> dict
         raise TypeError("give one request, or its fields as keywords, not both")
     request = given[0] if given else fields
     if not isinstance(request, Mapping):
-        raise TypeError(f"a request is a dict such as {shape.__name__}(…), not {type(request).__name__}")
-    for name in _required_keys(shape):
+        raise TypeError(f"a request is a dict, not {type(request).__name__}")
+    for name in required:
         if request.get(name) is None:
-            raise TypeError(f"{shape.__name__} needs {name!r}")
+            raise TypeError(f"the request needs {name!r}")
     return {name: value for name, value in request.items() if value is not None}
 
 
@@ -2595,6 +2554,13 @@ def _chat_body(request: dict[str, Any]) -> dict[str, Any]:
         tools = request["tools"]
         request = {**request, "tools": [function_tool(tool) if callable(tool) else tool for tool in tools]}
     return _with_room_to_think(request)
+
+
+def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
+    limit: Any = body.get("max_tokens")
+    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
+        body["max_tokens"] = _MIN_THINKING_TOKENS
+    return body
 
 
 def _id(value: Any) -> str:
@@ -2614,7 +2580,7 @@ def _query(**fields: Any) -> str:
 # What an answer must be.
 
 
-def _read_error(response: _AnyExchange, deadline: Optional[float]) -> bytes:
+def _read_error(response: _AnyExchange, deadline: float) -> bytes:
     """The body of an answer that is an error anyway, nothing if it cannot be had."""
     try:
         return bytes(_read_all(response, deadline))
@@ -2624,7 +2590,16 @@ def _read_error(response: _AnyExchange, deadline: Optional[float]) -> bytes:
         return b""
 
 
-def _read_nothing(response: _AnyExchange, deadline: Optional[float]) -> None:
+def _with_response(error: APIError, response: _AnyExchange) -> APIError:
+    """What the head of a response adds to an error in its body."""
+    if not isinstance(error, APIConnectionError):
+        error.headers = dict(response.headers)
+        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
+        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
+    return error
+
+
+def _read_nothing(response: _AnyExchange, deadline: float) -> None:
     _read_all(response, deadline)
 
 
@@ -2671,22 +2646,44 @@ def _check_completion(value: Any) -> Any:
 
 # --------------------------------------------------------------------------------------------------- asyncio
 
-_running: set[_Call] = set()  # what AsyncClients wait for
 
+class _Threads:
+    """Runs jobs in daemon threads, at most *limit* at a time; a thread that finds no more work ends."""
 
-@functools.lru_cache(None)
-def _cancel_at_exit() -> None:
-    """The interpreter waits for threads when it exits: so no call may wait for a server then."""
-    import atexit
-    import importlib
+    def __init__(self, limit: float) -> None:
+        self.limit, self.count, self.lock = limit, 0, threading.Lock()
+        self.jobs: deque[Callable[[], None]] = deque()
 
-    importlib.import_module("concurrent.futures.thread")  # whose own hook, which joins the threads, must run after this
+    def submit(self, job: Callable[[], None]) -> None:
+        with self.lock:
+            self.jobs.append(job)
+            if self.count >= self.limit:
+                return
+            self.count += 1
+        try:
+            threading.Thread(target=self._work, name="pixigpt", daemon=True).start()
+        except RuntimeError:  # the system has no more threads
+            with self.lock:
+                self.count -= 1
+            if self.withdraw(job):  # else another thread does it
+                raise
 
-    def cancel() -> None:
-        for call in list(_running):
-            call.cancel()
+    def withdraw(self, job: Callable[[], None]) -> bool:
+        """Takes a job back that has not begun."""
+        with self.lock:
+            begun = job not in self.jobs
+            if not begun:
+                self.jobs.remove(job)
+        return not begun
 
-    getattr(threading, "_register_atexit", atexit.register)(cancel)
+    def _work(self) -> None:
+        while True:
+            with self.lock:
+                if not self.jobs:
+                    self.count -= 1
+                    return
+                job = self.jobs.popleft()
+            job()
 
 
 class AsyncClient:
@@ -2705,11 +2702,10 @@ class AsyncClient:
         self, api_key: Optional[str] = None, base_url: Optional[str] = None, timeout: Optional[float] = 30.0,
         max_retries: int = 3, session: Any = None,
     ) -> None:
-        self._over(Client(api_key, base_url, timeout, max_retries, session), {})
+        self._over(Client(api_key, base_url, timeout, max_retries, session))
 
-    def _over(self, client: Client, executors: dict[Any, Any]) -> "Self":
-        _cancel_at_exit()
-        self._client, self._executors = client, executors
+    def _over(self, client: Client) -> "Self":
+        self._client = client
         self.base_url, self.session = client.base_url, client.session
         self.timeout, self.max_retries = client.timeout, client.max_retries
         # One line a method, for type checkers; the signatures are Client's.
@@ -2749,7 +2745,7 @@ class AsyncClient:
         return self._client
 
     def __setstate__(self, client: Client) -> None:
-        self._over(client, {})
+        self._over(client)
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._client)[1:]}"
@@ -2758,72 +2754,68 @@ class AsyncClient:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
+        self._client.close()
 
     async def close(self) -> None:
         """Ends the client, and its session unless that was given to it."""
         self._client.close()
-        while self._executors:  # what shares them gets new ones
-            self._executors.popitem()[1].shutdown(wait=False)
 
     def with_options(self, **options: Any) -> "Self":
         """As `Client.with_options`."""
-        return object.__new__(type(self))._over(self._client.with_options(**options), self._executors)
+        return object.__new__(type(self))._over(self._client.with_options(**options))
 
-    def _executor(self, kind: str) -> Any:
-        """Threads for "call"s, others for "read"ing streams, which must not wait for calls that wait for a connection,
-        and others for what can "wait" long without a connection: runs and the caller's functions.
+    def _threads(self, kind: str) -> _Threads:
+        """Threads for "call"s, and others for what must not wait for calls that wait for a connection: reading streams,
+        waiting for runs, the caller's functions.
         """
-        from concurrent.futures import ThreadPoolExecutor
+        transport = self._client._transport
+        if not transport._threads:
+            transport._threads = {"call": _Threads(transport.max_connections), "wait": _Threads(_FOREVER)}
+        return transport._threads[kind]
 
-        key = os.getpid(), kind  # after a fork there are no threads
-        if key not in self._executors:
-            limit = 1000 if kind == "wait" else self._client._transport.max_connections
-            self._executors[key] = ThreadPoolExecutor(limit, f"pixigpt-{kind}")
-        return self._executors[key]
-
-    async def _run(self, kind: str, function: Callable[..., _R], *args: Any, _reading: Any = None, **kwargs: Any) -> _R:
-        """Runs a function in a thread; if the task is cancelled, that ends what the function waits for."""
+    async def _run(self, kind: str, function: Callable[[], _R], reading: Any = None) -> _R:
+        """What a function returns that runs in a thread; if the task is cancelled, what it waits for ends."""
         import asyncio
 
-        def job() -> _R:
+        def job() -> None:
             _current.call = call
             try:
-                call.track(_reading)
-                return function(*args, **kwargs)
-            finally:
-                _current.call = None
+                call.track(reading)
+                settle(future.set_result, function())
+            except BaseException as error:
+                settle(future.set_exception, error)
+            _current.call = None
+
+        def settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
+            try:
+                loop.call_soon_threadsafe(lambda: future.done() or set_outcome(outcome))
+            except RuntimeError:
+                pass  # the loop is closed: nobody waits
 
         if self._client._closed:
             raise RuntimeError("the client is closed")
-        call = _Call()
-        if kind == "wait":
-            call.begun = None
-        _running.add(call)
-        pending = self._executor(kind).submit(job)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[_R] = asyncio.wrap_future(pending, loop=loop)
+        call, loop, threads = _Call(), asyncio.get_running_loop(), self._threads(kind)
+        future: asyncio.Future[_R] = loop.create_future()
+        if kind == "call":
+            call.deadline = _deadline(self.timeout)
+        threads.submit(job)
         try:
-            if kind == "call":
-                await asyncio.wait([future], timeout=self.timeout)
-                if pending.cancel():  # it has not had a thread
-                    late = APITimeoutError("waiting for one of the connections")
-                    raise self._client._explain(late, getattr(function, "__name__", ""))
+            await asyncio.wait([future], timeout=self.timeout)
+            if not future.done() and threads.withdraw(job):
+                raise self._client._explain(APITimeoutError("waiting for a thread"), getattr(function, "__name__", ""))
             return await future
         except (asyncio.CancelledError, GeneratorExit):
             call.cancel()
             if not loop.is_closed():
                 future.cancel()
             raise
-        finally:
-            _running.discard(call)
 
     def _awaited(self, method: "Callable[_P, _R]") -> "Callable[_P, Coroutine[Any, Any, _R]]":
         kind = "wait" if getattr(method, "__name__", "") == "wait_for_run" else "call"
 
         @functools.wraps(method)
         async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> _R:
-            return await self._run(kind, method, *args, **kwargs)
+            return await self._run(kind, functools.wraps(method)(lambda: method(*args, **kwargs)))
 
         return call
 
@@ -2832,7 +2824,7 @@ class AsyncClient:
     ) -> "Callable[_P, Coroutine[Any, Any, AsyncChatCompletionStream]]":
         @functools.wraps(method)
         async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> AsyncChatCompletionStream:
-            return AsyncChatCompletionStream(await self._run("call", method, *args, **kwargs), self._run)
+            return AsyncChatCompletionStream(await self._run("call", lambda: method(*args, **kwargs)), self._run)
 
         return call
 
@@ -2870,7 +2862,7 @@ class AsyncClient:
                 return error
             return await self._run("wait", work)
 
-        body: Any = _request(request, fields, ChatCompletionRequest)
+        body: Any = _request(request, fields, "messages")
         tools = _Tools(body)
         for _ in range(max_rounds):
             response = await self.create_chat_completion(body)
@@ -2887,8 +2879,7 @@ class AsyncChatCompletionStream:
     """`ChatCompletionStream` for asyncio: `async for`, `async with`, `text_stream`, `await get_final_completion()`."""
 
     def __init__(self, stream: ChatCompletionStream, run: Callable[..., Any]) -> None:
-        self._stream = stream
-        self._run = run
+        self._stream, self._run = stream, run
 
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
         return self
@@ -2909,7 +2900,7 @@ class AsyncChatCompletionStream:
     @property
     def text_stream(self) -> AsyncIterator[str]:
         """The text of the first choice, piece by piece as it comes, untrimmed."""
-        return (text async for chunk in self if (text := _text_of(chunk)))
+        return (self._stream._text async for _ in self if self._stream._text)
 
     async def get_final_completion(self) -> ChatCompletionResponse:
         """Reads what is left: the whole answer, as `create_chat_completion` returns it."""
@@ -2920,8 +2911,8 @@ class AsyncChatCompletionStream:
         self._stream._response.abort()
         self._stream.close()
 
-    async def _in_thread(self, function: Callable[..., _R], *args: Any) -> _R:
-        result: _R = await self._run("read", function, *args, _reading=self._stream._response)
+    async def _in_thread(self, function: Callable[[], _R]) -> _R:
+        result: _R = await self._run("wait", function, self._stream._response)
         return result
 
 
