@@ -523,7 +523,7 @@ _IDLE_SECONDS: Final = 55.0  # load balancers commonly close after 60
 _HEAD: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n\0]*))?\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n)*)\r\n"
 )
-_FRAMING: Final = re.compile(rb"(?im)^(?:content-length|transfer-encoding|connection|keep-alive):.*\n")
+_FRAMING: Final = re.compile(r"\n(content-length|transfer-encoding|connection|keep-alive):([^\r]*)")
 _CHUNK: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]{0,4096})?\r\n")
 _THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
@@ -600,15 +600,14 @@ def _parse_head(data: bytes) -> _Head:
     if match is None:
         raise APIResponseError(f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(data[:120]))}")
     version, status, reason, fields = match.groups()
-    framing = _parse_fields(b"".join(_FRAMING.findall(fields)))
+    framing = _headers(_FRAMING.findall(data.decode("latin-1").lower()))
     return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
 
 
-def _parse_fields(data: bytes) -> dict[str, str]:
+def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
     """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
     headers: dict[str, str] = {}
-    for line in data.decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
+    for name, value in pairs:
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
@@ -685,6 +684,12 @@ class _Body:
 
 
 _UNTIL_CLOSED: Final = float("inf")  # bytes that are left: all that come
+
+
+def _check(fits: bool, value: Any, wanted: str) -> Any:
+    if not fits:
+        raise APIResponseError(f"the answer is not {wanted}: {_as_json(value)}", body=value)
+    return value
 
 
 def _check_size(size: float) -> None:
@@ -802,15 +807,19 @@ def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]
 
 def _tidy_completion(response: Any) -> Any:
     """Trims an answer's texts and puts its reasoning, wherever the server put it, into `choice.reasoning_content`."""
-    for choice in response["choices"]:
-        message, reasoning = choice["message"], None
-        for place, key in ((message, "reasoning"), (message, "reasoning_content"), (choice, "reasoning_content")):
-            if isinstance(place.get(key), str):
-                place[key] = place[key].strip()
-                reasoning = place[key] or reasoning or ""
-        reasoning = _tidy_text(message, "content", reasoning)
-        if reasoning is not None:
-            choice["reasoning_content"] = reasoning
+    try:
+        for choice in response["choices"]:
+            message, reasoning = choice["message"], None
+            for place, key in ((message, "reasoning"), (message, "reasoning_content"), (choice, "reasoning_content")):
+                text = place.get(key)
+                if isinstance(text, str):
+                    place[key] = text.strip()
+                    reasoning = place[key] or reasoning or ""
+            reasoning = _tidy_text(message, "content", reasoning)
+            if reasoning is not None:
+                choice["reasoning_content"] = reasoning
+    except (AttributeError, KeyError, TypeError):
+        _check(False, response, 'a completion with "choices"')
     return response
 
 
@@ -1033,7 +1042,7 @@ class _Exchange:
 
     sock: Optional[socket.socket] = None
     turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
-    reused = aborted = _heard = False
+    reused = aborted = over = _heard = False
     _rest = b""  # what has come behind the head
 
     def __init__(self, session: "Session", route: _Origin) -> None:
@@ -1052,10 +1061,11 @@ class _Exchange:
 
     @property
     def headers(self) -> dict[str, str]:
-        return _parse_fields(self._head.fields)
+        return _headers(line.split(":", 1) for line in self._head.fields.decode("latin-1").split("\r\n")[:-1])
 
     def close(self) -> None:
-        self.session._release(self, 0)
+        if not self.over:
+            self.session._release(self, 0)
 
     def abort(self) -> None:
         """From another thread: ends whatever is waited for."""
@@ -1358,7 +1368,7 @@ class Session(_Closing):
             if exchange.sock is not None and keep_seconds > 0 and not self._closed:
                 self._idle.append(_Idle(exchange.route, exchange.sock, _time_of_day(), keep_seconds))
                 dropped = []
-            exchange.sock = None
+            exchange.sock, exchange.over = None, True
             while self._idle and self._idle[0].has_expired():
                 dropped.append(self._idle.pop(0).sock)
             self._active.pop(id(exchange), None)
@@ -1624,7 +1634,7 @@ class ChatCompletionStream(_Closing):
         if not self._complete:
             raise RuntimeError("the stream was closed before its end")
         if self._whole is not None:
-            return _tidy_completion(Object(self._whole))
+            return self._whole
         gathered: dict[str, Any] = {}
         try:
             for text in self._seen:
@@ -1654,9 +1664,9 @@ class ChatCompletionStream(_Closing):
         kind = "" if self._began else self._response.headers.get("content-type", "").lower()
         if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
             self._ended = True  # a server that cannot stream
-            self._whole = _check_completion(_decode(bytearray(piece) + _read_all(self._response, deadline)))
-            self._complete = True
-            self._events.append(("", json.dumps(_as_chunk(self._whole))))
+            data = bytearray(piece) + _read_all(self._response, deadline)
+            self._whole, self._complete = _check_completion(_decode(data)), True
+            self._events.append(("", json.dumps(_as_chunk(_decode(data)))))
             return
         self._began = self._began or bool(piece.strip())
         self._events.extend(self._decoder.feed(piece))
@@ -2237,7 +2247,7 @@ class Client(_Closing):
         body = _chat_body(_request(request, fields, "messages"))
         if body.get("stream"):
             raise ValueError("stream=True: call stream_chat_completion, which returns the stream")
-        return self._call("POST", "/chat/completions", body, lambda value: _tidy_completion(_check_completion(value)))
+        return self._call("POST", "/chat/completions", body, _check_completion)
 
     @overload
     def stream_chat_completion(self, request: ChatCompletionRequest) -> ChatCompletionStream: ...
@@ -2603,12 +2613,6 @@ def _read_nothing(response: _AnyExchange, deadline: float) -> None:
     _read_all(response, deadline)
 
 
-def _check(fits: bool, value: Any, wanted: str) -> Any:
-    if not fits:
-        raise APIResponseError(f"the answer is not {wanted}: {_as_json(value)}", body=value)
-    return value
-
-
 def _check_object(value: Any) -> Any:
     return _check(isinstance(value, dict), value, "an object")
 
@@ -2621,6 +2625,10 @@ def _check_page(value: Any) -> Any:
     for item in items:
         _tidy_message(item)
     return value
+
+
+def _check_completion(value: Any) -> Any:
+    return _check(bool(_tidy_completion(value)["choices"]), value, 'a completion with "choices"')
 
 
 def _check_list(value: Any) -> Any:
@@ -2636,12 +2644,6 @@ def _check_run(value: Any) -> Any:
     if isinstance(value.get("message"), dict):
         _tidy_message(value["message"])
     return value
-
-
-def _check_completion(value: Any) -> Any:
-    choices = value.get("choices") if isinstance(value, dict) else None
-    fits = choices and _is_list_of_objects(choices) and _is_list_of_objects([item.get("message") for item in choices])
-    return _check(bool(fits), value, 'a completion with "choices"')
 
 
 # --------------------------------------------------------------------------------------------------- asyncio
