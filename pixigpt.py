@@ -28,7 +28,6 @@ MIT licence, https://github.com/PixiGPT/pixigpt-py
 # mypy: disable-error-code="no-any-return"
 
 import functools
-import io
 import itertools
 import json
 import os
@@ -885,7 +884,8 @@ def _left(deadline: float) -> float:
 class _Call(threading.Event):
     """A call that another thread may cancel: then it is set, its exchange is aborted, and its waits end."""
 
-    exchange: Any = None
+    begun = False  # it has a thread
+    exchange: Any = None  # what it waits for
     deadline = _FOREVER  # of its wait for a thread and what follows
 
     def cancel(self) -> None:
@@ -922,33 +922,32 @@ class _Origin(NamedTuple):
 
 
 def _parse_origin(url: str, name: str) -> _Origin:
-    """The origin of an http or https URL. No error repeats the URL: it may hold a password."""
-    own, origin = 0, None
+    """The origin of an http or https URL, with its user info (RFC 7617). No error repeats the URL and its password."""
+    origin = None
     try:
         parts = urlsplit(url)
-        own = {"http": 80, "https": 443}[parts.scheme]
-        host = parts.hostname or ""
+        own, host = {"http": 80, "https": 443}[parts.scheme], parts.hostname or ""
         host = host if host.isascii() else host.encode("idna").decode("ascii")
         origin = _Origin(parts.scheme, host, own if parts.port is None else parts.port, "")
     except (ValueError, KeyError):
         pass  # their texts hold what the URL holds
-    if origin is None or not origin.host:
+    if origin is None or not host:
         raise ValueError(f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
-    return origin._replace(authority=origin.address if origin.port != own else origin.address.rpartition(":")[0])
+    credentials = ""
+    if parts.username is not None:
+        import base64
+
+        user_info = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        credentials = _Hidden("Basic " + base64.b64encode(user_info).decode())
+    authority = origin.address if origin.port != own else origin.address.rpartition(":")[0]
+    return origin._replace(authority=authority, credentials=credentials)
 
 
 def _parse_proxy(url: str) -> _Origin:
-    """A proxy's origin, with its credentials (RFC 7617) if the URL has user info."""
     url = url if "://" in url else f"http://{url}"
     if not url.lower().startswith("http://"):
         raise ValueError(f"a proxy must be reached by http://, not {url.partition('://')[0]!r}")
-    origin, parts = _parse_origin(url, "the proxy's URL"), urlsplit(url)
-    if parts.username is None:
-        return origin
-    import base64
-
-    user_info = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return origin._replace(credentials=_Hidden("Basic " + base64.b64encode(user_info).decode()))
+    return _parse_origin(url, "the proxy's URL")
 
 
 def _environment_proxy(origin: _Origin) -> Optional[str]:
@@ -959,20 +958,7 @@ def _environment_proxy(origin: _Origin) -> Optional[str]:
 
     proxies = getproxies_environment()
     found = proxies.get(origin.scheme) or proxies.get("all")
-    return None if not found or proxy_bypass(origin.address) or _is_in(proxies.get("no", ""), origin.host) else found
-
-
-def _is_in(networks: str, host: str) -> bool:
-    """Whether a host is an address in one of some networks, which curl and requests understand in NO_PROXY, too."""
-    if "/" not in networks:
-        return False
-    import ipaddress
-
-    try:
-        address = ipaddress.ip_address(host)
-        return any(address in ipaddress.ip_network(entry.strip(), False) for entry in networks.split(",") if "/" in entry)
-    except ValueError:
-        return False
+    return None if not found or proxy_bypass(origin.address) else found
 
 
 def _failure(error: OSError, doing: str, stage: str) -> APIError:
@@ -997,14 +983,6 @@ def _close(sock: Optional[socket.socket]) -> None:
         pass
 
 
-def _is_readable(sock: socket.socket) -> bool:
-    if not hasattr(select, "poll"):  # Windows, where select() takes any descriptor
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 class _Idle(NamedTuple):
     """A socket that waits for its next request."""
 
@@ -1016,22 +994,22 @@ class _Idle(NamedTuple):
     def has_expired(self) -> bool:
         return not 0 <= _time_of_day() - self.since < self.limit
 
-    def is_usable(self) -> bool:
-        """Not idle too long, not closed by the server, and nothing has come that nobody asked for."""
-        if self.has_expired() or not _is_readable(self.sock):
-            return not self.has_expired()
-        if not hasattr(self.sock, "pending"):
-            return False
-        import ssl  # over TLS it may be a new session ticket, which no read shows
 
+def _is_silent(sock: socket.socket) -> bool:
+    """Whether nothing has come that nobody asked for, nor the connection's end."""
+    if hasattr(select, "poll"):  # which takes any descriptor; select() only does on Windows
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        readable: Any = poll.poll(0)
+    else:
+        readable = select.select([sock], [], [], 0)[0]
+    if readable and hasattr(sock, "pending"):  # over TLS it may be a new session ticket, which no read shows
         try:
-            self.sock.settimeout(0)
-            self.sock.recv(1)
-        except ssl.SSLWantReadError:
-            return True
-        except OSError:
-            pass
-        return False
+            sock.settimeout(0)
+            sock.recv(1)
+        except OSError as error:
+            return type(error).__name__ == "SSLWantReadError"
+    return not readable
 
 
 class _Exchange:
@@ -1339,7 +1317,7 @@ class Session(_Closing):
                 idle = self._take_idle(route, fresh)
                 if idle is None:
                     exchange.connect(deadline)
-                elif idle.is_usable():
+                elif not idle.has_expired() and _is_silent(idle.sock):
                     exchange.sock, exchange.reused = idle.sock, True
                 else:
                     _close(idle.sock)
@@ -1520,67 +1498,61 @@ class _EventDecoder:
 
 
 _GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refusal", "arguments"))  # piece by piece
+_NESTED: Final = frozenset(("delta", "function", "logprobs"))
 _NUMBERED: Final = frozenset(("choices", "tool_calls"))  # lists whose items come in pieces, each with its index
 
 
-def _merge(whole: dict[str, Any], part: Mapping[str, Any], depth: int = 0) -> None:
-    """Adds a chunk to what came before. What grows is kept as `StringIO`, a numbered list as a dict by index."""
-    for key, value in part.items():
-        old = whole.get(key)
-        if value is None or (key == "delta" and not value):
-            whole.setdefault(key, None)
-        elif key in _GROWING and isinstance(value, str):
-            if not isinstance(old, io.StringIO):
-                old = whole[key] = io.StringIO()
-            old.write(value)
-        elif depth < 8 and key in _NUMBERED:  # no known shape is nested deeper
-            if old is None:
-                old = whole[key] = {}
-            for item in value:
-                _merge(old.setdefault(_number(item, old), {}), item, depth + 1)
-        elif depth < 8 and (key == "delta" or (key in ("function", "logprobs") and isinstance(value, dict))):
-            if type(old) is not dict:
-                old = whole[key] = {}
-            _merge(old, value, depth + 1)
-        elif isinstance(value, list) and isinstance(old, list):
-            old += value  # such as log probabilities
-        elif not old or key not in ("id", "name", "created"):  # those are taken once
-            whole[key] = value
+def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
+    """The object that parts of it add up to, key by key."""
+    whole = Object()
+    for key in dict.fromkeys(key for part in parts for key in part):
+        values: list[Any] = [part[key] for part in parts if part.get(key) is not None]
+        if not values:
+            whole[key] = None
+        elif key in _NUMBERED:
+            whole[key] = _joined_items([item for value in values for item in value])
+        elif key in _NESTED and isinstance(values[0], dict):
+            whole[key] = _joined(values)
+        elif key in _GROWING and isinstance(values[0], str):
+            whole[key] = "".join(values)
+        elif isinstance(values[0], list):
+            whole[key] = [item for value in values for item in value]  # such as log probabilities
+        else:
+            whole[key] = next(filter(None, values), values[0]) if key in ("id", "name", "created") else values[-1]
+    return whole
 
 
-def _number(item: Mapping[str, Any], items: Mapping[int, dict[str, Any]]) -> int:
-    """Where an item of a numbered list belongs: its index; without one, a new ID begins a new item."""
-    if item.get("index") is not None:
-        return int(item["index"])
-    same = [number for number, known in items.items() if item.get("id") in (None, known.get("id"))]
-    return same[-1] if same else len(items)
+def _joined_items(parts: Sequence[Mapping[str, Any]]) -> list[Object]:
+    """The items of a numbered list. A part without an index belongs to the last item, unless it has an ID of its own."""
+    items: dict[int, list[Mapping[str, Any]]] = {}
+    for part in parts:
+        number = part.get("index")
+        if number is None:
+            same = [known for known, those in items.items() if part.get("id") in (None, those[0].get("id"))]
+            number = same[-1] if same else len(items)
+        items.setdefault(int(number), []).append(part)
+    return [Object(_joined(items[number]), index=number) for number in sorted(items)]
 
 
-def _merged(value: Any, key: str = "") -> Any:
-    """What `_merge` has gathered, as a server would have sent it at once."""
-    if isinstance(value, io.StringIO):
-        return value.getvalue()
-    if type(value) is not dict:  # a server's own value
-        return value
-    gathered: dict[Any, Any] = value
-    if key in _NUMBERED:
-        return [_merged({**gathered[number], "index": number}) for number in sorted(gathered)]
-    return Object((key, _merged(item, key)) for key, item in gathered.items())
+def _completion(chunks: Sequence[Mapping[str, Any]]) -> Any:
+    """The answer that chunks add up to, as `create_chat_completion` returns it."""
+    answer = Object(_joined(chunks), object="chat.completion")
+    answer["choices"] = [_joined_choice(**choice) for choice in answer.get("choices") or ()]
+    return _tidy_completion(answer)
 
 
-def _merged_choice(choice: Any) -> Object:
-    """A choice of merged chunks as one of a completion."""
-    message: dict[str, Any] = {"role": "assistant", "content": None, **(choice.pop("delta", None) or {})}
-    calls = message.get("tool_calls") or []
-    for call in calls:
+def _joined_choice(index: int, delta: Any = None, **fields: Any) -> Object:
+    message = Object({"role": "assistant", "content": None, **(delta or {})})
+    for call in message.get("tool_calls") or ():
         del call["index"]
-        function = call["function"] if isinstance(call.get("function"), dict) else {}
+        function = call.get("function") or {}
         arguments = function.get("arguments") or ""
         arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
         call["function"] = Object({**function, "name": function.get("name") or "", "arguments": arguments})
         call.update({"id": call.get("id") or "", "type": call.get("type") or "function"})
-    message["content"] = message["content"] or (None if calls else "")
-    return Object({"index": choice["index"], "message": Object(message), "finish_reason": None, **choice})
+    message["role"] = message["role"] or "assistant"
+    message["content"] = message["content"] or (None if message.get("tool_calls") else "")
+    return Object({"index": index, "message": message, "finish_reason": None, **fields})
 
 
 class ChatCompletionStream(_Closing):
@@ -1635,13 +1607,8 @@ class ChatCompletionStream(_Closing):
             raise RuntimeError("the stream was closed before its end")
         if self._whole is not None:
             return self._whole
-        gathered: dict[str, Any] = {}
         try:
-            for text in self._seen:
-                _merge(gathered, _JSON.decode(text))
-            answer = Object(_merged(gathered), object="chat.completion")
-            answer["choices"] = [_merged_choice(choice) for choice in answer.get("choices") or ()]
-            return _tidy_completion(answer)
+            return _completion([_JSON.decode(text) for text in self._seen])
         except (ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
             problem = APIResponseError(f"the chunks of the stream have no whole: {error}")
         raise self._explain(_with_response(problem, self._response))
@@ -2667,16 +2634,7 @@ class _Threads:
         except RuntimeError:  # the system has no more threads
             with self.lock:
                 self.count -= 1
-            if self.withdraw(job):  # else another thread does it
-                raise
-
-    def withdraw(self, job: Callable[[], None]) -> bool:
-        """Takes a job back that has not begun."""
-        with self.lock:
-            begun = job not in self.jobs
-            if not begun:
-                self.jobs.remove(job)
-        return not begun
+            raise
 
     def _work(self) -> None:
         while True:
@@ -2780,7 +2738,7 @@ class AsyncClient:
         import asyncio
 
         def job() -> None:
-            _current.call = call
+            _current.call, call.begun = call, True
             try:
                 call.track(reading)
                 settle(future.set_result, function())
@@ -2800,13 +2758,13 @@ class AsyncClient:
         future: asyncio.Future[_R] = loop.create_future()
         if kind == "call":
             call.deadline = _deadline(self.timeout)
-        threads.submit(job)
         try:
+            threads.submit(job)
             await asyncio.wait([future], timeout=self.timeout)
-            if not future.done() and threads.withdraw(job):
+            if not call.begun:
                 raise self._client._explain(APITimeoutError("waiting for a thread"), getattr(function, "__name__", ""))
             return await future
-        except (asyncio.CancelledError, GeneratorExit):
+        except BaseException:
             call.cancel()
             if not loop.is_closed():
                 future.cancel()
