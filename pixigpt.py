@@ -603,6 +603,19 @@ def _parse_head(data: bytes) -> _Head:
     return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
 
 
+def _head_end(data: bytes, start: int) -> int:
+    """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
+    end = data.find(b"\r\n\r\n", start) + 4
+    if end < 4:
+        lenient = re.compile(rb"\n\r?\n").search(data, start)
+        end = lenient.end() if lenient else 0
+    if not b"HTTP/".startswith(data[:5]):
+        raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
+    if (end or len(data)) > _MAX_HEAD:
+        raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
+    return end
+
+
 def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
     """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
     headers: dict[str, str] = {}
@@ -906,6 +919,13 @@ def _current_call() -> Optional[_Call]:
     return getattr(_current, "call", None)
 
 
+def _track(exchange: Any) -> None:
+    """Lets a call be cancelled while it waits for this exchange."""
+    call = _current_call()
+    if call is not None:
+        call.track(exchange)
+
+
 class _Origin(NamedTuple):
     """Where requests go: what a URL says before its path, and the proxy on the way."""
 
@@ -923,15 +943,15 @@ class _Origin(NamedTuple):
 
 def _parse_origin(url: str, name: str) -> _Origin:
     """The origin of an http or https URL, with its user info (RFC 7617). No error repeats the URL and its password."""
-    origin = None
+    host, own, parts = "", 0, urlsplit("")
     try:
         parts = urlsplit(url)
-        own, host = {"http": 80, "https": 443}[parts.scheme], parts.hostname or ""
+        own = {"http": 80, "https": 443}[parts.scheme]
+        host = (parts.hostname or "") if parts.port is None or parts.port else ""
         host = host if host.isascii() else host.encode("idna").decode("ascii")
-        origin = _Origin(parts.scheme, host, own if parts.port is None else parts.port, "")
     except (ValueError, KeyError):
-        pass  # their texts hold what the URL holds
-    if origin is None or not host:
+        host = ""  # their texts hold what the URL holds
+    if not host:
         raise ValueError(f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
     credentials = ""
     if parts.username is not None:
@@ -939,8 +959,8 @@ def _parse_origin(url: str, name: str) -> _Origin:
 
         user_info = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         credentials = _Hidden("Basic " + base64.b64encode(user_info).decode())
-    authority = origin.address if origin.port != own else origin.address.rpartition(":")[0]
-    return origin._replace(authority=authority, credentials=credentials)
+    port, name = parts.port or own, f"[{host}]" if ":" in host else host
+    return _Origin(parts.scheme, host, port, name if port == own else f"{name}:{port}", credentials=credentials)
 
 
 def _parse_proxy(url: str) -> _Origin:
@@ -983,16 +1003,15 @@ def _close(sock: Optional[socket.socket]) -> None:
         pass
 
 
-class _Idle(NamedTuple):
+class _Idle:
     """A socket that waits for its next request."""
 
-    route: _Origin
-    sock: socket.socket
-    since: float  # time of day
-    limit: float  # seconds
+    def __init__(self, route: _Origin, sock: socket.socket, seconds: float) -> None:
+        self.route, self.sock, self.seconds = route, sock, seconds
+        self.since = _time_of_day()
 
     def has_expired(self) -> bool:
-        return not 0 <= _time_of_day() - self.since < self.limit
+        return not 0 <= _time_of_day() - self.since < self.seconds
 
 
 def _is_silent(sock: socket.socket) -> bool:
@@ -1118,16 +1137,7 @@ class _Exchange:
         """The head of the answer, and what comes with it. Interim responses are passed over (RFC 9110 15.2)."""
         data, searched = b"", 0
         for _ in range(_MAX_INTERIM):
-            while True:
-                end = data.find(b"\r\n\r\n", searched) + 4
-                if end < 4 and (lenient := re.compile(rb"\n\r?\n").search(data, searched)):
-                    end = lenient.end()
-                if (end if end > 3 else len(data)) > _MAX_HEAD:
-                    raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
-                if not b"HTTP/".startswith(data[:5]):
-                    raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
-                if end > 3:
-                    break
+            while not (end := _head_end(data, searched)):
                 searched = max(0, len(data) - 3)
                 more = self._armed(deadline).recv(_RECEIVE_BYTES)
                 if not more:
@@ -1215,12 +1225,10 @@ class Session(_Closing):
 
     def _forget(self) -> None:
         """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
-        exchanges = [exchange for exchange in (reference() for reference in self._active.values()) if exchange]
-        for sock in (*(idle.sock for idle in self._idle), *(exchange.sock for exchange in exchanges)):
-            if sock is not None:
-                os.close(sock.detach())
-        for exchange in exchanges:
-            exchange.sock = None
+        for holder in (*self._idle, *(reference() for reference in self._active.values())):
+            if holder is not None and holder.sock is not None:
+                os.close(holder.sock.detach())
+                holder.sock = None
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()
@@ -1296,21 +1304,19 @@ class Session(_Closing):
 
     def _acquire(self, route: _Origin, deadline: float, fresh: bool) -> _Exchange:
         """A connection to *route*: the most recently used idle one, or a new one."""
-        exchange, call = _Exchange(self, route), _current_call()
+        exchange = _Exchange(self, route)
         try:
             with self._lock:  # critical section: a place among the active, or one in the queue
                 self._waiting.append(exchange)
                 self._admit()
                 if exchange in self._waiting:
                     exchange.turn = threading.Event()
-            if call is not None:
-                call.track(exchange)
+            _track(exchange)
             if exchange.turn is not None and not self._closed:
                 left = deadline - _clock()
                 if not exchange.turn.wait(None if left == _FOREVER else left):
                     raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
-                if call is not None:
-                    call.track(exchange)
+                _track(exchange)
             if self._closed:
                 raise RuntimeError("the session is closed")
             while exchange.sock is None:
@@ -1344,7 +1350,7 @@ class Session(_Closing):
         dropped = [exchange.sock]
         with self._lock:  # critical section
             if exchange.sock is not None and keep_seconds > 0 and not self._closed:
-                self._idle.append(_Idle(exchange.route, exchange.sock, _time_of_day(), keep_seconds))
+                self._idle.append(_Idle(exchange.route, exchange.sock, keep_seconds))
                 dropped = []
             exchange.sock, exchange.over = None, True
             while self._idle and self._idle[0].has_expired():
@@ -1368,13 +1374,8 @@ class Session(_Closing):
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
-def _forget_parent() -> None:
-    for session in list(_sessions):
-        session._forget()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parent)
+    os.register_at_fork(after_in_child=lambda: [session._forget() for session in list(_sessions)])
 
 
 class _ForeignExchange:
@@ -1420,9 +1421,7 @@ class _ForeignSession(Session):
             exchange = _ForeignExchange(self._session.request(method, url, **options))
         except OSError as error:  # all that requests raises is one
             raise _foreign_failure(error, "the request", deadline) from error
-        call = _current_call()
-        if call is not None:
-            call.track(exchange)
+        _track(exchange)
         return exchange
 
 
@@ -1523,7 +1522,7 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
 
 
 def _joined_items(parts: Sequence[Mapping[str, Any]]) -> list[Object]:
-    """The items of a numbered list. A part without an index belongs to the last item, unless it has an ID of its own."""
+    """The items of a numbered list. A part without an index belongs to the last item, unless it has its own ID."""
     items: dict[int, list[Mapping[str, Any]]] = {}
     for part in parts:
         number = part.get("index")
@@ -1646,10 +1645,11 @@ class ChatCompletionStream(_Closing):
         if data == "[DONE]":
             self._complete = True
             return self._drain()
+        chunk: Any = data
         try:
             chunk = _JSON.decode(data)
         except (ValueError, RecursionError):
-            chunk = data
+            pass  # then it is a text
         if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
             error = _body_error(APIError, chunk)
             error.message = error.message or "the server reported an error"
