@@ -28,7 +28,7 @@ MIT licence, https://github.com/PixiGPT/pixigpt-py
 # mypy: disable-error-code="no-any-return"
 
 import functools
-import itertools
+import io
 import json
 import os
 import re
@@ -788,24 +788,6 @@ def _split_thinking(text: str) -> tuple[str, Optional[str]]:
     (thoughts if depth else content).append(text[start:])
     reasoning = "\n\n".join(part.strip() for part in thoughts if part.strip())
     return "".join(content).strip(), reasoning if start else None
-
-
-class _ThinkingFilter:
-    """The same for a text while it comes, as far as tags tell: (whether it is thought, text) pairs."""
-
-    def __init__(self) -> None:
-        self.thinking, self.held = False, ""
-
-    def feed(self, text: str) -> list[tuple[bool, str]]:
-        parts, self.held = [], self.held + text
-        for tag in iter(lambda: _THINK_TAG.search(self.held), None):
-            parts.append((self.thinking, self.held[: tag.start()]))
-            self.thinking, self.held = not tag[1], self.held[tag.end() :]
-        begun = self.held.rfind("<", -10)  # a tag may be under way: the longest has 11 characters
-        end = begun if begun >= 0 and text else len(self.held)  # no text: nothing more will come
-        parts.append((self.thinking, self.held[:end]))
-        self.held = self.held[end:]
-        return parts
 
 
 def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]:
@@ -1677,15 +1659,6 @@ class ChatCompletionStream(_Closing):
         except APIError:
             pass
         self.close()
-
-
-def _text_of(chunk: Any) -> str:
-    """What a chunk adds to the text of the first choice."""
-    for choice in chunk.get("choices") or ():
-        text = (choice.get("delta") or {}).get("content")
-        if isinstance(text, str) and not choice.get("index"):
-            return text
-    return ""
 
 
 def _as_chunk(answer: Any) -> Any:
@@ -2878,265 +2851,170 @@ class AsyncChatCompletionStream:
 
 # ---------------------------------------------------------------------------------------------- command line
 
-_HELP: Final = """\
-usage: pixigpt [options] [prompt ...]
-
-Asks PixiGPT and prints the answer as it is generated. The prompt is the
-arguments, or standard input, or both: then the input comes first. Without one,
-on a terminal, it is a chat: Ctrl-C stops an answer, Ctrl-D ends the chat.
-
-  pixigpt "What is 17 + 25?"
-  git diff | pixigpt "review this" > review.md
-  pixigpt -i -s "You are a pirate."
-
-What is asked:
-  -s, --system TEXT      the system message
-  -a, --assistant ID     who answers (else PIXIGPT_ASSISTANT_ID)
-  -m, --model NAME       the model
-  -t, --temperature T    0 is the most predictable
-      --max-tokens N     the longest answer; thinking needs 3000 or more
-      --no-thinking      answer without a chain of thought
-  -i, --interactive      a chat, also with a prompt or without a terminal
-
-What is shown:
-      --show-thinking    the chain of thought, on standard error
-      --no-stream        the answer once it is complete
-      --json             the whole response
-      --list-assistants  the assistants of the key
-
-Where and how:
-      --base-url URL     else PIXIGPT_BASE_URL, else https://pixigpt.com/v1
-      --timeout SECONDS  for an answer, or each wait while it streams (30)
-      --version, -h, --help
-
-The key comes from PIXIGPT_API_KEY. Exit status: 0, or 1 for an error of the
-API, 2 for a wrong option or a missing key, 130 for Ctrl-C.
-"""
-
-_TRY_IT: Final = """
-To try it without a key, in a copy of https://github.com/PixiGPT/pixigpt-py:
-  python examples/sandbox.py python -m pixigpt "What is 17 + 25?"
-"""
-
-
-class _Console:
-    """The terminal or the pipes. What a model or a server wrote cannot drive a terminal; a pipe gets it as it is."""
-
-    def __init__(self) -> None:
-        sys.stdin, sys.stderr = sys.stdin or open(os.devnull), sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-        streams: tuple[Any, ...] = (sys.stdin, sys.stdout, sys.stderr)
-        for stream in streams:
-            if hasattr(stream, "reconfigure"):  # UTF-8, and no carriage returns on Windows
-                stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
-        self.last: Any = sys.stderr
-        self.mid_line = False
-        self.sign = ""
-
-    def write(self, text: str, stream: Any = None) -> None:
-        stream = stream or sys.stdout
-        if stream is None:
-            raise OSError("standard output is closed")
-        if stream is not self.last:
-            self.end_line()
-        self.show_waiting("")
-        stream.write(_escaped(text) if stream.isatty() else text)
-        stream.flush()
-        if text:
-            self.last, self.mid_line = stream, not text.endswith("\n")
-
-    def end_line(self) -> bool:
-        """Ends a line that the answer or a thought has left open, unless it went to a pipe of its own."""
-        if self.mid_line and (self.last is sys.stderr or self.last.isatty()):
-            self.last.write("\n")
-            self.last.flush()
-            self.mid_line = False
-            return True
-        return False
-
-    def show_waiting(self, sign: str) -> None:
-        """A sign of life on a terminal, as long as nothing else stands in the line."""
-        if sign != self.sign and not self.mid_line and sys.stderr.isatty():
-            sys.stderr.write("\r" + " " * len(self.sign) + "\r" + sign)
-            sys.stderr.flush()
-            self.sign = sign
-
-    def complain(self, error: object) -> None:
-        self.write(f"pixigpt: {' '.join(str(error).split())}\n", sys.stderr)
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda control: f"\\x{ord(control[0]):02x}", text)
-
 
 def _options(argv: Optional[Sequence[str]]) -> Any:
     import argparse
 
-    parser = argparse.ArgumentParser(prog="pixigpt", usage=_HELP[7:].partition("\n")[0], allow_abbrev=False)
-    parser.format_help = lambda: _HELP  # type: ignore[method-assign]
-    parser.add_argument("prompt", nargs="*")
-    for names in ("-s --system", "-a --assistant", "-m --model", "--base-url"):
-        parser.add_argument(*names.split())
-    parser.add_argument("-t", "--temperature", type=float)
-    parser.add_argument("--max-tokens", type=int)
-    parser.add_argument("--timeout", type=float, default=30.0)
-    for names in ("-i --interactive", "--no-thinking", "--show-thinking", "--no-stream", "--json", "--list-assistants"):
-        parser.add_argument(*names.split(), action="store_true")
-    parser.add_argument("--version", action="version", version=f"pixigpt {__version__}")
-    if argv is None:  # arguments are UTF-8 whatever the locale says
-        argv = [os.fsencode(word).decode("utf-8", "replace") for word in sys.argv[1:]]
-    words = list(argv)
-    end = words.index("--") if "--" in words else len(words)
-    options = parser.parse_intermixed_args(words[:end])
-    options.prompt += words[end + 1 :]
-    return options
+    parser = argparse.ArgumentParser(
+        usage='pixigpt [options] [prompt ...]\n  pixigpt "What is 17 + 25?"\n  git diff | pixigpt "review this"',
+        description="The prompt is the arguments, or standard input, or both: then the input comes first. Without one, "
+        "on a terminal, it is a chat: Ctrl-C stops an answer, Ctrl-D ends the chat.",
+        epilog="Exit status: 0, 1 for an error of the API, 2 for wrong usage or a missing key, 130 for Ctrl-C.",
+        prog="pixigpt", allow_abbrev=False, formatter_class=lambda prog: argparse.HelpFormatter(prog, 2, 27),
+    )
+    add = parser.add_argument
+    add("prompt", nargs="*", help=argparse.SUPPRESS)
+    add("-s", "--system", metavar="TEXT", help="the system message")
+    add("-a", "--assistant", dest="assistant_id", metavar="ID", help="who answers; else PIXIGPT_ASSISTANT_ID")
+    add("-m", "--model", metavar="NAME", help="the model")
+    add("-t", "--temperature", metavar="T", type=float, help="0 is the most predictable")
+    add("--max-tokens", metavar="N", type=int, help="the longest answer; thinking needs 3000 or more")
+    add("--no-thinking", dest="enable_thinking", action="store_const", const=False, help="answer without thinking")
+    add("--show-thinking", action="store_true", help="show the chain of thought, on standard error")
+    add("--no-stream", action="store_true", help="show the answer once it is complete")
+    add("--json", action="store_true", help="show the whole response")
+    add("-i", "--interactive", action="store_true", help="a chat, also with a prompt or without a terminal")
+    add("--list-assistants", action="store_true", help="show the assistants of the key")
+    add("--base-url", metavar="URL", help="else PIXIGPT_BASE_URL, else https://pixigpt.com/v1")
+    add("--timeout", metavar="SECONDS", type=float, default=30.0, help="for an answer, or each wait as it comes (30)")
+    add("--version", action="version", version=f"pixigpt {__version__}")
+    try:
+        return parser.parse_args(argv)
+    finally:
+        sys.stdout.flush()  # the help
+
+
+class _Console:
+    """Standard output and error. No text of a model or a server can drive a terminal; a pipe gets it as it is."""
+
+    begun: Any = None  # the stream whose last line has no end yet
+    waiting = False  # that line is a sign of life
+
+    def write(self, text: str, stream: Any) -> None:
+        if self.waiting:
+            sys.stderr.write("\r             \r")
+        elif self.begun not in (None, stream) and (self.begun is sys.stderr or self.begun.isatty()):
+            self.begun.write("\n")
+        if stream.isatty():
+            text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda control: f"\\x{ord(control[0]):02x}", text)
+        print(text, end="", file=stream, flush=True)
+        self.begun, self.waiting = None if text.endswith("\n") else stream, False
+
+    def fail(self, error: Exception, status: int) -> int:
+        self.write(f"pixigpt: {' '.join(str(error).split())}\n", sys.stderr)
+        return status
+
+
+def _parts(chunks: Iterable[Any]) -> Iterator[tuple[bool, str]]:
+    """The parts of an answer: (whether it is a thought, text). Thoughts have a field of their own or stand in tags."""
+    thinking, tags, held = False, True, ""
+    for choice in (choice for chunk in chunks for choice in chunk.get("choices") or ()):
+        delta = choice.get("delta") or {}
+        text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+        if thought and isinstance(thought, str):
+            tags = False
+            yield True, thought
+        held += text if isinstance(text, str) else ""
+        while tags and (tag := _THINK_TAG.search(held)):
+            yield thinking, held[: tag.start()]
+            thinking, held = not tag[1], held[tag.end() :]
+        begun = held.rfind("<", -10) if tags else -1  # a tag may be under way: the longest has 11 characters
+        ready, held = (held[:begun], held[begun:]) if begun >= 0 else (held, "")
+        yield thinking, ready
+    yield thinking, held
+
+
+def _ask(client: Client, messages: list[Any], prompt: str, options: Any, console: _Console) -> list[Any]:
+    """Prints the answer as it comes; returns the messages of this turn."""
+    turn: list[Any] = [Message(role="user", content=prompt)]
+    fields = ("assistant_id", "model", "temperature", "max_tokens", "enable_thinking")
+    request: Any = {"messages": messages + turn, **{name: getattr(options, name) for name in fields}}
+    if sys.stderr.isatty():
+        console.write("waiting ...", sys.stderr)
+        console.waiting = True
+    whole = options.json or options.no_stream
+    reply: Any = client.create_chat_completion(request) if whole else client.stream_chat_completion(request)
+    if options.json:
+        console.write(json.dumps(reply, ensure_ascii=False, indent=2) + "\n", sys.stdout)
+        return [*turn, reply["choices"][0]["message"]]
+    answer = ""
+    for is_thought, text in _parts([_as_chunk(reply)] if whole else reply):
+        text = text if answer or is_thought else text.lstrip()
+        answer += "" if is_thought else text
+        if text and (options.show_thinking or not is_thought):
+            console.write(text, sys.stderr if is_thought else sys.stdout)
+    if console.begun:
+        console.write("\n", console.begun)
+    return [*turn, Message(role="assistant", content=answer)]
+
+
+def _chat(client: Client, messages: list[Any], options: Any, console: _Console) -> int:
+    """Turn by turn until Ctrl-D. Ctrl-C stops an answer; a turn that failed is as if it had not been."""
+    try:
+        import readline  # gives input() line editing
+
+        readline.parse_and_bind("set enable-bracketed-paste on")  # pasted lines are one message
+    except ImportError:
+        pass
+    terminal, status = sys.stdin.isatty(), 0
+    while True:
+        try:
+            if terminal and not sys.stdout.isatty():  # input() would write its prompt there
+                console.write("> ", sys.stderr)
+            prompt = input("> " if terminal and sys.stdout.isatty() else "")
+            if prompt.strip():
+                messages += _ask(client, messages, prompt, options, console)
+        except EOFError:
+            sys.stderr.write("\n" if terminal else "")
+            return status
+        except KeyboardInterrupt:
+            console.write("\n", console.begun or sys.stderr)
+        except APIError as error:
+            status = console.fail(error, 0 if terminal else 1)
+
+
+def _run(options: Any, console: _Console) -> int:
+    client = Client(base_url=options.base_url, timeout=options.timeout)
+    if options.list_assistants:
+        for assistant in client.list_assistants():
+            columns = (" ".join(str(assistant.get(key) or "").split()) for key in ("id", "name"))
+            console.write("\t".join(columns) + "\n", sys.stdout)
+        return 0
+    prompt, terminal = " ".join(options.prompt), sys.stdin.isatty()
+    chat = options.interactive or (terminal and not prompt.strip())
+    if not chat and not terminal:
+        prompt = "\n\n".join(part for part in (sys.stdin.read().strip("\n"), prompt) if part.strip())
+    if not chat and not prompt.strip():
+        raise ValueError("no prompt: give one as an argument or on standard input; see pixigpt --help")
+    options.assistant_id = options.assistant_id or os.environ.get("PIXIGPT_ASSISTANT_ID") or None
+    system = "You are a helpful assistant." if options.system is None and not options.assistant_id else options.system
+    messages: list[Any] = [] if system is None else [Message(role="system", content=system)]
+    if prompt.strip():
+        messages += _ask(client, messages, prompt, options, console)
+    return _chat(client, messages, options, console) if chat else 0
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """The command line, see `pixigpt --help`: runs it with the arguments and returns the exit status."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before Python began
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # UTF-8 whatever the locale, and no carriage returns on Windows
+            stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
     console = _Console()
     try:
-        try:
-            status = _command(_options(argv), console)
-        except SystemExit as end:  # of argparse, which has said why
-            status = int(end.code or 0)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
+        return _run(_options(argv), console)
+    except SystemExit as end:  # of argparse, which has said why
+        return int(end.code or 0)
     except KeyboardInterrupt:
-        console.write("" if console.end_line() else "\n", sys.stderr)
+        sys.stderr.write("\n")
         return 130
-    except APIError as error:
-        console.complain(error)
-        return 1
-    except OSError as error:
-        if sys.stdout is not None:  # what it still holds would fail again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # as of `| head`: who read has read enough
-            return 0
-        console.complain(error)
-        return 1
-    except (ValueError, TypeError) as error:
-        console.complain(error)
-        console.write(_TRY_IT if "PIXIGPT_API_KEY" in str(error) else "", sys.stderr)
-        return 2
-
-
-def _command(options: Any, console: _Console) -> int:
-    client = Client(base_url=options.base_url, timeout=options.timeout)
-    if options.list_assistants:
-        for assistant in client.list_assistants():
-            console.write("\t".join(" ".join(str(assistant.get(key) or "").split()) for key in ("id", "name")) + "\n")
-        return 0
-    prompt = " ".join(options.prompt)
-    chat = options.interactive or (sys.stdin.isatty() and not prompt.strip())
-    if not chat and not sys.stdin.isatty():
-        piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip("\r\n")
-        prompt = "\n\n".join(part for part in (piped, prompt) if part.strip())
-    if not chat and not prompt.strip():
-        raise ValueError("no prompt: give one as an argument or on standard input; see pixigpt --help")
-    assistant_id = options.assistant or os.environ.get("PIXIGPT_ASSISTANT_ID") or None
-    system = "You are a helpful assistant." if options.system is None and not assistant_id else options.system
-    messages: list[Any] = [] if system is None else [Message(role="system", content=system)]
-    request = ChatCompletionRequest(
-        messages=messages,
-        assistant_id=assistant_id,
-        model=options.model,
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        enable_thinking=False if options.no_thinking else None,
-    )
-    if prompt.strip():
-        messages.append(Message(role="user", content=prompt))
-        messages.append(_ask(client, request, options, console))
-    return _chat(client, request, options, console) if chat else 0
-
-
-def _chat(client: Client, request: ChatCompletionRequest, options: Any, console: _Console) -> int:
-    """Turn by turn until Ctrl-D. Ctrl-C ends an answer; a turn that failed is as if it had not been."""
-    import importlib
-
-    try:
-        importlib.import_module("readline")  # gives input() line editing
-    except ImportError:
-        pass
-    messages: Any = request["messages"]
-    status = 0
-    while True:
-        length = len(messages)
-        try:
-            prompt = _read_turn(console)
-            if prompt.strip():
-                messages.append(Message(role="user", content=prompt))
-                messages.append(_ask(client, request, options, console))
-        except EOFError:
-            console.write("\n" if sys.stdin.isatty() else "", sys.stderr)
-            return 0 if sys.stdin.isatty() else status
-        except KeyboardInterrupt:
-            del messages[length:]
-            console.write("" if console.end_line() else "\n", sys.stderr)
-        except APIError as error:
-            del messages[length:]
-            console.complain(error)
-            status = 1
-
-
-def _read_turn(console: _Console) -> str:
-    """A line, and the lines that came with it in one paste."""
-    terminal = sys.stdin.isatty()
-    own_prompt = terminal and sys.stdout is not None and sys.stdout.isatty()  # else input() would write it to a pipe
-    if terminal and not own_prompt:
-        console.write("> ", sys.stderr)
-    lines = [input("> " if own_prompt else "")]
-    while terminal and os.name == "posix" and select.select([sys.stdin], [], [], 0.05)[0]:
-        lines.append(input())
-    console.mid_line = False
-    return "\n".join(lines)
-
-
-def _ask(client: Client, request: ChatCompletionRequest, options: Any, console: _Console) -> Any:
-    """Prints the answer to a request; returns its message, which goes behind the others."""
-    console.show_waiting("waiting ...")
-    if not (options.no_stream or options.json):
-        try:
-            with client.stream_chat_completion(request) as stream:
-                return _show_stream(stream, options, console)
-        except BadRequestError as error:
-            if "stream" not in str(error):  # else the server cannot stream
-                raise
-    response = client.create_chat_completion(request)
-    choice = response["choices"][0]
-    if options.json:
-        console.write(json.dumps(response, ensure_ascii=False, indent=2))
-    else:
-        _show(choice.get("reasoning_content"), True, options, console)
-        _show(choice["message"].get("content"), False, options, console)
-    console.write("\n")
-    return choice["message"]
-
-
-def _show_stream(stream: ChatCompletionStream, options: Any, console: _Console) -> Any:
-    """Prints an answer as it comes, its thoughts apart, whether the server parts them or tags do."""
-    tags, given, begun = _ThinkingFilter(), False, False
-    for chunk in itertools.chain(stream, [None]):
-        choices: list[Any] = [*(chunk.get("choices") or () if chunk else ()), {}]
-        delta = choices[0].get("delta") or {}
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        given = given or bool(reasoning)
-        text = _text_of(chunk) if chunk else ""
-        for thought, part in [(True, reasoning), *([(False, text)] if given else tags.feed(text))]:
-            part = part if thought or begun else (part or "").lstrip()
-            begun = begun or bool(part and not thought)
-            if not begun:
-                console.show_waiting("thinking ...")
-            _show(part, thought, options, console)
-    console.write("\n" if console.mid_line else "", console.last)
-    nothing = {"message": Message(role="assistant", content="")}
-    return [*stream.get_final_completion()["choices"], nothing][0]["message"]
-
-
-def _show(text: Any, thought: bool, options: Any, console: _Console) -> None:
-    if text and (options.show_thinking or not thought):
-        console.write(text if isinstance(text, str) else json.dumps(text), sys.stderr if thought else sys.stdout)
+    except (APIError, ValueError) as error:
+        return console.fail(error, 1 if isinstance(error, APIError) else 2)
+    except OSError as error:  # of standard output: what it still holds would fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if isinstance(error, BrokenPipeError) else console.fail(error, 1)
 
 
 if __name__ == "__main__":
