@@ -1682,346 +1682,210 @@ def function_tool(function: Callable[..., Any]) -> Tool:
     return _Function(function).tool
 
 
-class _Type(NamedTuple):
-    """What a type hint means: a JSON schema, and how a value becomes an argument, or a ValueError for the model."""
-
-    schema: dict[str, Any]
-    convert: Callable[[Any, str], Any]
-
-    def described(self, text: Optional[str], **more: Any) -> "_Type":
-        return self._replace(schema={**_given(description=text), **self.schema, **more})
-
-
 class _Function:
-    """A Python function as the model sees it: its tool dict, its arguments."""
+    """A Python function, what the model is told of it, and the schema that its arguments must fit."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         import inspect
+        import types
 
-        target: Any = function
-        while isinstance(target, functools.partial):
-            target = target.func
-        description, texts = _parse_docstring(inspect.getdoc(target) or "")
-        self.function, self.name = function, str(getattr(target, "__name__", type(target).__name__))
-        if not callable(function) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.name):
+        inner: Any = function.func if isinstance(function, functools.partial) else function
+        self.function, self.name = function, str(getattr(inner, "__name__", type(inner).__name__))
+        if not callable(inner) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.name):
             raise TypeError(f"a tool must be a function with a name of letters, digits, _ and -, not {self.name!r}")
-        target = target if inspect.isroutine(target) else target.__call__
-        self.is_async = any(map(inspect.iscoroutinefunction, (target, inspect.unwrap(target))))
-        names = getattr(inspect.unwrap(target), "__globals__", {})
-        members: dict[str, tuple[_Type, bool]] = {}
-        for name, parameter in _signature(function).items():
-            where = f"parameter {name!r} of {self.name}"
-            needed = parameter.default is parameter.empty
-            if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                raise TypeError(f"{where} cannot be passed by name, as a model passes it")
-            if parameter.annotation is parameter.empty:
-                raise TypeError(f"{where} has no type hint")
-            try:
-                kind = _describe(_resolve(parameter.annotation, names))
-            except (TypeError, NameError, SyntaxError, RecursionError) as error:
-                raise TypeError(f"{where} cannot be described: {error}") from error
-            members[name] = kind.described(texts.get(name), **({} if needed else _default(parameter.default))), needed
-        schema, self._convert = _object_of(members, dict)
-        about = _given(name=self.name, description=description or None, parameters=schema)
+        code = inner if inspect.isroutine(inner) else inner.__call__
+        self.is_async = any(map(inspect.iscoroutinefunction, (code, inspect.unwrap(code))))
+        self.schema, where = _Schema(type="object", properties={}), "the signature"
+        try:
+            for name, parameter in inspect.signature(function).parameters.items():
+                where = f"parameter {name!r}"
+                if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                    raise TypeError("a model passes arguments by name")
+                if parameter.annotation is parameter.empty:
+                    raise TypeError("it has no type hint")
+                holder: Any = types.SimpleNamespace(__annotations__={name: parameter.annotation}, __wrapped__=code)
+                self.schema["properties"][name] = _schema(typing.get_type_hints(holder, include_extras=True)[name])
+                if parameter.default is parameter.empty:
+                    self.schema.setdefault("required", []).append(name)
+        except (TypeError, ValueError, NameError, SyntaxError, RecursionError) as error:
+            raise TypeError(f"{where} of {self.name} cannot be described: {error}") from error
+        description = _add_descriptions(self.schema, inspect.getdoc(inner) or "")
+        about = _given(name=self.name, description=description or None, parameters=self.schema)
         self.tool = Tool(type="function", function=about)
 
-    def arguments(self, text: Optional[str]) -> dict[str, Any]:
-        """The keyword arguments in a tool call's JSON text; a ValueError tells the model what is wrong with them."""
-        try:
-            value = json.loads(text or "{}", parse_constant=_no_constant)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ValueError(f"the arguments are not valid JSON: {error}") from None
-        converted: dict[str, Any] = self._convert(value, "the arguments")
-        return converted
+
+class _Schema(dict[str, Any]):
+    """A JSON schema, and the class (an Enum, a dataclass), if any, of which a value that fits it becomes a member."""
+
+    def __init__(self, becomes: Any = None, **schema: Any) -> None:
+        super().__init__(schema)
+        self.becomes = becomes
 
 
-def _signature(function: Any) -> Mapping[str, Any]:
-    import inspect
-
-    try:
-        return inspect.signature(function).parameters
-    except (ValueError, NameError) as error:
-        raise TypeError(f"a tool needs a signature: {error}") from error
-
-
-def _default(value: Any) -> dict[str, Any]:
-    try:
-        return {"default": json.loads(json.dumps(value, allow_nan=False, default=_plain_value))}
-    except (TypeError, ValueError):
-        return {}
-
-
-def _resolve(hint: Any, names: Mapping[str, Any]) -> Any:
-    """A type hint, which may be a text."""
-    import ast
-    import types
-    import typing
-
-    class Unions(ast.NodeTransformer):
-        def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-            pair = ast.Tuple([self.visit(node.left), self.visit(node.right)], ast.Load())
-            return ast.Subscript(ast.Name("_Union", ast.Load()), pair, ast.Load())
-
-    home = sys.modules.get(str(getattr(hint, "__forward_module__", "")))  # of a TypedDict's inherited field
-    hint, names = getattr(hint, "__forward_arg__", hint), vars(home) if home else names
-    if isinstance(hint, str) and sys.version_info < (3, 10):  # which cannot evaluate "int | None"
-        hint = ast.unparse(ast.fix_missing_locations(Unions().visit(ast.parse(hint, mode="eval"))))
-    holder: Any = types.SimpleNamespace(__annotations__={"hint": hint})
-    return typing.get_type_hints(holder, {**names, "_Union": Union}, include_extras=True)["hint"]
-
-
-def _plain(kind: Optional[str], words: str, accepts: Callable[[Any], bool], convert: Callable[[Any], Any]) -> _Type:
-    def check(value: Any, where: str) -> Any:
-        if accepts(value):
-            return convert(value)
-        raise _misfit(where, words, value)
-
-    return _Type(_given(type=kind), check)
-
-
-def _misfit(where: str, words: str, value: Any) -> ValueError:
-    return ValueError(f"{where} must be {words}, not {_as_json(value)[:80]}")
-
-
-_PLAIN: Final[dict[Any, _Type]] = {
-    str: _plain("string", "a text", lambda value: isinstance(value, str), str),
-    bool: _plain("boolean", "true or false", lambda value: isinstance(value, bool), bool),
-    int: _plain("integer", "a whole number", lambda value: _is_number(value) and value % 1 == 0, int),
-    float: _plain("number", "a number", _is_number, float),
-    type(None): _plain("null", "null", lambda value: value is None, lambda value: None),
-    dict: _plain("object", "an object", lambda value: isinstance(value, dict), dict),
-    list: _plain("array", "a list", lambda value: isinstance(value, list), list),
-    Any: _plain(None, "anything", lambda value: True, lambda value: value),
+_JSON_TYPES: Final[dict[str, tuple[Any, str]]] = {
+    "string": (str, "a text"),
+    "boolean": (bool, "true or false"),
+    "integer": (int, "a whole number"),
+    "number": (float, "a number"),
+    "null": (type(None), "null"),
+    "array": (list, "a list"),
+    "object": (dict, "an object"),
 }
 
 
-def _describe(hint: Any, outer: tuple[Any, ...] = ()) -> _Type:
-    """What a type hint means; *outer* are the classes it stands in. TypeError if JSON schema has no simple word."""
-    import dataclasses
+def _schema(hint: Any) -> _Schema:
+    """The JSON schema of a type hint; TypeError if there is no simple one."""
     import enum
-    import typing
 
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hasattr(hint, "__metadata__"):  # Annotated
-        note = next((note for note in hint.__metadata__ if isinstance(note, str)), None)
-        return _describe(args[0], outer).described(None, **_given(description=note))
-    if hint is None or hint in _PLAIN:
-        return _PLAIN[type(hint) if hint is None else hint]
+    for name, (python_type, _) in _JSON_TYPES.items():
+        if hint is python_type:
+            return _Schema(type=name)
+    if hint is Any:
+        return _Schema()
+    if origin is typing.Annotated or getattr(origin, "_name", None) in ("Required", "NotRequired", "ReadOnly"):
+        schema = _schema(args[0])
+        for note in args[1:]:
+            if isinstance(note, str):
+                schema.setdefault("description", note)
+        return schema
     if hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):  # NewType, `type X = …`
-        return _describe(getattr(hint, "__supertype__", None) or hint.__value__, outer)
-    if origin is typing.Literal:
-        return _one_of(args, args)
+        return _schema(getattr(hint, "__supertype__", None) or hint.__value__)
     if origin is Union or type(hint).__name__ == "UnionType":
-        return _any_of([_describe(arg, outer) for arg in args])
-    if origin in (list, Sequence, Iterable):
-        return _list_of(_describe(args[0] if args else Any, outer))
-    if origin in (dict, Mapping) and (not args or args[0] is str):
-        return _dict_of(_describe(args[1] if args else Any, outer))
+        return _Schema(anyOf=[_schema(arg) for arg in args])
+    if origin in (list, Sequence, Iterable) and args:
+        return _Schema(type="array", items=_schema(args[0]))
+    if origin in (dict, Mapping) and args[:1] == (str,):
+        return _Schema(type="object", additionalProperties=_schema(args[1]))
+    if origin is typing.Literal:
+        return _enum_schema(args)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return _one_of([member.value for member in hint], tuple(hint))
-    if getattr(origin, "_name", None) in ("Required", "NotRequired", "ReadOnly"):
-        return _describe(args[0], outer)
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        no = dataclasses.MISSING
-        fields = {field.name: field for field in dataclasses.fields(hint) if field.init}
-        required = {name for name, field in fields.items() if field.default is no and field.default_factory is no}
-        return _class_of(hint, fields, required, outer)
-    if hasattr(hint, "__required_keys__"):  # TypedDict
-        return _class_of(hint, hint.__annotations__, hint.__required_keys__, outer)
+        return _enum_schema([member.value for member in hint], hint)
+    if hasattr(hint, "__dataclass_fields__") or hasattr(hint, "__required_keys__"):
+        return _class_schema(hint)
     raise TypeError(f"{hint!r} has no simple JSON schema")
 
 
-def _class_of(cls: Any, names: Iterable[str], required: Iterable[str], outer: tuple[Any, ...]) -> _Type:
-    import inspect
-    import typing
-
-    if cls in outer:
-        raise TypeError(f"{cls.__name__} contains itself")
-    texts = _parse_docstring(inspect.getdoc(cls) or "")[1]
-    own: Any = getattr(inspect, "get_annotations", None)  # before Python 3.10 there is none
-    hints: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        scope = vars(sys.modules.get(base.__module__, typing))
-        annotations = own(base) if own else vars(base).get("__annotations__", {})
-        hints.update((name, _resolve(hint, scope)) for name, hint in annotations.items() if name in names)
-    members = {}
-    for name, hint in hints.items():
-        optional = getattr(typing.get_origin(hint), "_name", None) == "NotRequired"
-        members[name] = _describe(hint, (*outer, cls)).described(texts.get(name)), name in required and not optional
-    return _object_of(members, cls)
-
-
-def _object_of(members: Mapping[str, tuple[_Type, bool]], build: Callable[..., Any]) -> _Type:
-    required = [name for name, (_, needed) in members.items() if needed]
-    properties = {name: kind.schema for name, (kind, _) in members.items()}
-
-    def convert(value: Any, where: str) -> Any:
-        value = _PLAIN[dict].convert(value, where)
-        wrong = [f"{name!r} is missing" for name in required if name not in value]
-        wrong += [f"{name!r} is unknown" for name in value if name not in members]
-        if wrong:
-            raise ValueError(f"{where} do not fit: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
-        return build(**{name: members[name][0].convert(item, repr(name)) for name, item in value.items()})
-
-    return _Type(_given(type="object", properties=properties, required=required or None), convert)
-
-
-def _one_of(values: Sequence[Any], results: Sequence[Any]) -> _Type:
-    """One of some JSON values, for Literal and Enum."""
-    kinds = {type(value) for value in values}
-    if not kinds <= {str, int, float, bool, type(None)}:
+def _enum_schema(values: Sequence[Any], becomes: Any = None) -> _Schema:
+    if not all(isinstance(value, (str, int, float, type(None))) for value in values):
         raise TypeError("only texts, numbers, booleans and None can be choices")
-
-    def convert(value: Any, where: str) -> Any:
-        for choice, result in zip(values, results):
-            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
-                return result
-        raise _misfit(where, f"one of {_as_json(values)}", value)
-
-    return _Type({**(_PLAIN[kinds.pop()].schema if len(kinds) == 1 else {}), "enum": list(values)}, convert)
+    kinds = {_schema(type(value))["type"] for value in values}
+    return _Schema(becomes, enum=list(values), **({"type": kinds.pop()} if len(kinds) == 1 else {}))
 
 
-def _any_of(kinds: list[_Type]) -> _Type:
-    def convert(value: Any, where: str) -> Any:
+def _class_schema(cls: Any) -> _Schema:
+    """The JSON schema of a dataclass or a TypedDict."""
+    import dataclasses
+    import inspect
+
+    hints = typing.get_type_hints(cls, include_extras=True)
+    if dataclasses.is_dataclass(cls):
+        fields = [field for field in dataclasses.fields(cls) if field.init]
+        hints = {field.name: hints[field.name] for field in fields}
+        required = {field.name for field in fields if field.default is field.default_factory}  # both are MISSING
+    else:  # a NotRequired in a text is none to __required_keys__
+        required = {name for name in cls.__required_keys__ if not str(hints[name]).startswith("typing.NotRequired")}
+    schema = _Schema(cls, type="object", properties={name: _schema(hint) for name, hint in hints.items()})
+    schema.update(_given(required=[name for name in hints if name in required] or None))
+    _add_descriptions(schema, inspect.getdoc(cls) or "")
+    return schema
+
+
+def _add_descriptions(schema: _Schema, docstring: str) -> str:
+    """Adds what a docstring in Google, NumPy or Sphinx style says of each parameter; returns what it says before."""
+    titles = "Args|Arguments|Parameters|Attributes"
+    more = r"(?:\n(?: .*|$))*"  # the lines below, as long as they are indented or empty
+    google = re.search(rf"(?m)^(?:{titles}):$({more})", docstring)
+    numpy = re.search(rf"(?ms)^(?:{titles})\n---+\n(.*?)(?=^[^\n]+\n---|\Z)", docstring)
+    if google:
+        section, entry = google[1], r"^( +)(?P<names>\w+) *(?:\(.*?\))? *:(?P<text>.*(?:\n(?:\1 .*|$))*)"
+    elif numpy:
+        section, entry = numpy[1], rf"^(?P<names>\w+(?:, \w+)*).*(?P<text>{more})"
+    else:
+        section, entry = docstring, rf"^:(?:param|arg)\w* (?:[^:\n]* )?(?P<names>\w+) *:(?P<text>.*{more})"
+    for found in re.finditer(f"(?m){entry}", section):
+        for name in found["names"].split(", "):
+            if name in schema["properties"] and found["text"].strip():
+                schema["properties"][name].setdefault("description", " ".join(found["text"].split()))
+    fields = r":(?:param|arg|type|return|rtype|raise|yield)\w*\b.*:"
+    end = rf"(?m)^(?:(?:{titles}|Returns|Yields|Raises|Examples?):$|.+\n---+$|{fields})"
+    return re.split(end, docstring, maxsplit=1)[0].strip()
+
+
+def _fit(value: Any, schema: Any, where: str) -> Any:
+    """The argument that a JSON value stands for; a ValueError tells the model why it does not fit the schema."""
+    if "anyOf" in schema:
         problems = []
-        for kind in kinds:
+        for choice in schema["anyOf"]:
             try:
-                return kind.convert(value, where)
+                return _fit(value, choice, where)
             except ValueError as error:
                 problems.append(str(error))
         raise ValueError("; or ".join(problems))
-
-    return _Type({"anyOf": [kind.schema for kind in kinds]}, convert)
-
-
-def _list_of(kind: _Type) -> _Type:
-    def convert(value: Any, where: str) -> list[Any]:
-        items = _PLAIN[list].convert(value, where)
-        return [kind.convert(item, f"{where}[{index}]") for index, item in enumerate(items)]
-
-    return _Type({"type": "array", "items": kind.schema}, convert)
-
-
-def _dict_of(kind: _Type) -> _Type:
-    def convert(value: Any, where: str) -> dict[str, Any]:
-        items = _PLAIN[dict].convert(value, where)
-        return {key: kind.convert(item, f"{where}[{key!r}]") for key, item in items.items()}
-
-    return _Type({"type": "object", "additionalProperties": kind.schema}, convert)
-
-
-_PARAMETERS: Final = ("args", "arguments", "parameters", "params", "keyword args", "attributes")
-_OTHERS: Final = ("returns", "yields", "raises", "example", "examples")
-
-
-def _parse_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """A docstring's description and what it says of each parameter, in Google, NumPy or Sphinx style."""
-    description: list[str] = []
-    texts: dict[str, list[str]] = {}
-    section, names, indent = "description", [""], 0
-    lines = text.splitlines()
-    for line, following in zip(lines, [*lines[1:], ""]):
-        title, depth = line.strip().rstrip(":").lower(), len(line) - len(line.lstrip())
-        ruled = re.fullmatch(r"-{3,}\s*", following)
-        sphinx = re.match(r"\s*:(?:param|parameter|arg|argument)\s+(?:[^:]*\s)?\*{0,2}(\w+)\s*:(.*)", line)
-        entry = re.match(r"\s*(\*{0,2}\w+(?:\s*,\s*\w+)*)\s*(?:\(.*?\)+)?\s*(?::(.*))?$", line)
-        titled = line.rstrip().endswith(":") and (title in _PARAMETERS + _OTHERS or section in ("google", "numpy"))
-        if not depth and line and (ruled or titled):
-            section = "other" if title not in _PARAMETERS else "numpy" if ruled else "google"
-            names, indent = [], 0
-        elif sphinx:
-            section, names = "sphinx", [sphinx[1]]
-            texts[sphinx[1]] = [sphinx[2]]
-        elif re.match(r"\s*:(returns?|rtype|type|raises?|yields?)\b[^:]*:", line):
-            section = "other"
-        elif section == "description":
-            description.append(line)
-        elif section != "other" and line.strip():
-            indent = indent or depth
-            if entry and section != "sphinx" and depth == (indent if section == "google" else 0):
-                names = [name.strip(" *") for name in entry[1].split(",")]
-                # In NumPy style the type is behind the colon.
-                texts.update((name, [entry[2] or ""] if section == "google" else []) for name in names)
-            elif depth < indent or (not depth and section != "numpy"):
-                section = "other"
-            else:
-                for name in names:
-                    texts[name].append(line)
-    joined = {name: " ".join(" ".join(parts).split()) for name, parts in texts.items()}
-    return "\n".join(description).strip(), {name: text for name, text in joined.items() if text}
-
-
-def _plain_value(value: Any) -> Any:
-    """What stands for a Python object in JSON."""
-    import dataclasses
-    import enum
-
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    if isinstance(value, enum.Enum):
-        return value.value
-    raise TypeError(f"{type(value).__name__} has no JSON")
+    if "enum" in schema:
+        for choice in schema["enum"]:
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
+                return schema.becomes(choice) if schema.becomes else choice
+        raise ValueError(f"{where} must be one of {_as_json(schema['enum'])}, not {_as_json(value)[:80]}")
+    if "type" in schema:
+        python_type, words = _JSON_TYPES[schema["type"]]
+        if _is_number(value) and (python_type is float or (python_type is int and value % 1 == 0)):
+            value = python_type(value)  # JSON knows no difference between 3 and 3.0
+        if type(value) is not python_type:
+            raise ValueError(f"{where} must be {words}, not {_as_json(value)[:80]}")
+    if "items" in schema:
+        return [_fit(item, schema["items"], f"{where}[{index}]") for index, item in enumerate(value)]
+    if "additionalProperties" in schema:
+        return {key: _fit(item, schema["additionalProperties"], f"{where}[{key!r}]") for key, item in value.items()}
+    if "properties" in schema:
+        members = schema["properties"]
+        wrong = [f"{name!r} is missing" for name in schema.get("required", ()) if name not in value]
+        wrong += [f"{name!r} is unknown" for name in value if name not in members]
+        if wrong:
+            raise ValueError(f"{where} do not fit: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
+        value = {name: _fit(item, members[name], repr(name)) for name, item in value.items()}
+    return schema.becomes(**value) if schema.becomes else value
 
 
 def _result_text(result: Any) -> str:
-    """A function's result as the model gets it: a text as it is, else as JSON, or at least in Python's words."""
-
+    """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
+    import enum
 
     def plain(value: Any) -> Any:
-        try:
-            return _plain_value(value)
-        except TypeError:
-            return str(value)
+        if hasattr(value, "__dataclass_fields__"):
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+        if isinstance(value, (set, frozenset)):
+            return list(value)
+        return value.value if isinstance(value, enum.Enum) else str(value)
 
-    text = result
-    if not isinstance(result, str):
-        try:
-            text = json.dumps(result, ensure_ascii=False, allow_nan=False, default=plain)
-        except (TypeError, ValueError, RecursionError):
-            text = json.dumps(str(result))
+    if isinstance(result, Exception):
+        kind = "" if type(result) is ValueError else f"{type(result).__name__}: "
+        result = {"error": f"{kind}{result}"}
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=plain)
     return str(text.encode("utf-8", "replace"), "utf-8")
 
 
-class _Tools:
-    """A conversation in which the model calls Python functions."""
+def _functions(request: dict[str, Any]) -> dict[str, _Function]:
+    """The Python functions among a request's tools, by name."""
+    if not isinstance(request["messages"], list):
+        raise TypeError("messages must be a list: what is said is appended to it")
+    request["tools"] = list(request.get("tools") or ())
+    functions = [_Function(tool) for tool in request["tools"] if not isinstance(tool, Mapping)]
+    return {function.name: function for function in functions}
 
-    def __init__(self, request: dict[str, Any]) -> None:
-        self.messages = request["messages"]
-        if not isinstance(self.messages, list):
-            raise TypeError("messages must be a list: what is said is appended to it")
-        request["tools"] = list(request.get("tools") or ())
-        functions = [_Function(tool) for tool in request["tools"] if not isinstance(tool, Mapping)]
-        self.functions = {function.name: function for function in functions}
 
-    def calls(self, response: ChatCompletionResponse) -> list[Any]:
-        """Appends the assistant's message; the calls in it."""
-        message = response["choices"][0]["message"]
-        self.messages.append(message)
-        calls = message.get("tool_calls")
-        return calls if isinstance(calls, list) and _is_list_of_objects(calls) else []
-
-    def prepare(self, call: Mapping[str, Any]) -> tuple[_Function, dict[str, Any]]:
-        """The function of a call and its arguments; a ValueError is for the model."""
-        wanted = call.get("function")
-        wanted = wanted if isinstance(wanted, dict) else {}
-        function = self.functions.get(str(wanted.get("name")))
-        if function is None:
-            names = ", ".join(self.functions) or "none"
-            raise ValueError(f"there is no function {wanted.get('name')!r}; the functions are: {names}")
-        return function, function.arguments(wanted.get("arguments"))
-
-    def answer(self, call: Mapping[str, Any], result: Union[str, Exception]) -> None:
-        """Appends what a call came to."""
-        if isinstance(result, Exception):
-            try:
-                words = str(result)
-            except Exception:  # of the caller's own exception class
-                words = ""
-            kind = "" if type(result) is ValueError else f"{type(result).__name__}: "
-            result = _result_text({"error": kind + words})
-        self.messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=result))
+def _prepare(functions: dict[str, _Function], call: Mapping[str, Any]) -> tuple[_Function, dict[str, Any]]:
+    """The function of a call, and its arguments; a ValueError tells the model what is wrong with them."""
+    wanted = call["function"] if isinstance(call.get("function"), dict) else {}
+    function = functions.get(str(wanted.get("name")))
+    if function is None:
+        names = ", ".join(functions) or "none"
+        raise ValueError(f"there is no function {wanted.get('name')!r}; the functions are: {names}")
+    try:
+        arguments = json.loads(wanted.get("arguments") or "{}", parse_constant=_no_constant)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"the arguments are not valid JSON: {error}") from None
+    return function, _fit(arguments, function.schema, "the arguments")
 
 
 # ---------------------------------------------------------------------------------------------------- client
@@ -2219,24 +2083,26 @@ class Client(_Closing):
         RuntimeError after max_rounds answers that all were calls.
         """
         body: Any = _request(request, fields, "messages")
-        tools = _Tools(body)
-        for function in tools.functions.values():
+        messages, functions = body["messages"], _functions(body)
+        for function in functions.values():
             if function.is_async:
                 raise TypeError(f"{function.name} is async: use AsyncClient.run_tools")
 
         def rounds() -> Iterator[ChatCompletionResponse]:
             for _ in range(max_rounds):
                 response = self.create_chat_completion(body)
-                calls = tools.calls(response)
+                messages.append(response["choices"][0]["message"])
+                calls: Any = messages[-1].get("tool_calls")
                 yield response
-                if not calls:
+                if not calls or not _is_list_of_objects(calls):
                     return
                 for call in calls:
                     try:
-                        function, arguments = tools.prepare(call)
-                        tools.answer(call, _result_text(function.function(**arguments)))
+                        function, arguments = _prepare(functions, call)
+                        text = _result_text(function.function(**arguments))
                     except Exception as error:
-                        tools.answer(call, error)
+                        text = _result_text(error)
+                    messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text))
             raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
         return rounds()
@@ -2780,31 +2646,32 @@ class AsyncClient:
     ) -> AsyncIterator[ChatCompletionResponse]:
         import asyncio
 
-        async def result(call: Any) -> Union[str, Exception]:
-            def work() -> Union[str, Exception]:
+        async def result(call: Any) -> str:
+            def work() -> str:
                 try:
                     return _result_text(function.function(**arguments))
                 except Exception as error:  # not through a Future, which takes no StopIteration
-                    return error
+                    return _result_text(error)
 
             try:
-                function, arguments = tools.prepare(call)
+                function, arguments = _prepare(functions, call)
                 if function.is_async:
                     return _result_text(await function.function(**arguments))
             except Exception as error:
-                return error
+                return _result_text(error)
             return await self._run("wait", work)
 
         body: Any = _request(request, fields, "messages")
-        tools = _Tools(body)
+        messages, functions = body["messages"], _functions(body)
         for _ in range(max_rounds):
             response = await self.create_chat_completion(body)
-            calls = tools.calls(response)
+            messages.append(response["choices"][0]["message"])
+            calls: Any = messages[-1].get("tool_calls")
             yield response
-            if not calls:
+            if not calls or not _is_list_of_objects(calls):
                 return
             for call, text in zip(calls, await asyncio.gather(*map(result, calls))):
-                tools.answer(call, text)
+                messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text))
         raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
 
