@@ -1207,10 +1207,13 @@ class Session(_Closing):
 
     def _forget(self) -> None:
         """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
-        for holder in (*self._idle, *(reference() for reference in self._active.values())):
-            if holder is not None and holder.sock is not None:
-                os.close(holder.sock.detach())
-                holder.sock = None
+        sockets = [idle.sock for idle in self._idle]
+        for exchange in [reference() for reference in self._active.values()]:
+            if exchange is not None and exchange.sock is not None:
+                sockets.append(exchange.sock)
+                exchange.sock = None
+        for sock in sockets:
+            os.close(sock.detach())
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()
@@ -1346,7 +1349,8 @@ class Session(_Closing):
             while self._waiting and len(self._active) < self.max_connections:
                 following = self._waiting.popleft()
                 self._active[id(following)] = weakref.ref(following)
-                following.turn.set()  # type: ignore[union-attr]
+                if following.turn is not None:
+                    following.turn.set()
         for sock in dropped:
             _close(sock)
 
@@ -1354,8 +1358,13 @@ class Session(_Closing):
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
+def _forget_parent() -> None:
+    for session in list(_sessions):
+        session._forget()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: [session._forget() for session in list(_sessions)])
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 class _ForeignExchange:
