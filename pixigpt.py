@@ -1894,37 +1894,155 @@ def _prepare(functions: dict[str, _Function], call: Mapping[str, Any]) -> tuple[
         raise ValueError(f"the arguments are not valid JSON: {error}") from None
     return function, _fit(arguments, function.schema, "the arguments")
 
-
 # ---------------------------------------------------------------------------------------------------- client
 
 _RUN_FAILURES: Final = ("failed", "cancelled", "expired", "incomplete", "requires_action")
 _KEPT: Any = object()  # "not given", where None means something
 
+# What is checked before anything is sent.
+
+def _require(fits: Any, what: str) -> None:
+    if not fits:
+        raise ValueError(what)
+
+def _checked_key(api_key: Optional[str]) -> str:
+    key = os.environ.get("PIXIGPT_API_KEY", "") if api_key is None else api_key
+    _require(isinstance(key, str), "api_key must be a text")
+    key = key.strip()
+    _require(key or api_key == "", "no API key: pass api_key, or set PIXIGPT_API_KEY")
+    _require(re.fullmatch("[!-~]*", key), "the API key holds white space, control or non-ASCII characters")
+    return _Hidden(key)
+
+def _checked_url(url: str) -> str:
+    fits = isinstance(url, str) and re.fullmatch(r"[^\x00-\x20\x7f?#@\\]+", url) and urlsplit(url).path.isascii()
+    _require(fits, "base_url must be a URL with an ASCII path, without user info, query, fragment or white space")
+    return url.rstrip("/")
+
+def _check_limits(timeout: Optional[float], max_retries: int) -> None:
+    fits = timeout is None or (_is_number(timeout) and 0 < timeout <= threading.TIMEOUT_MAX)
+    _require(fits, "timeout must be a number of seconds above 0, or None for no limit")
+    _require(type(max_retries) is int and max_retries >= 0, "max_retries must be a whole number from 0")
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        _require(re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name), f"not a header's name: {name!r}")
+        _require(re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value), f"header {name!r} must be Latin-1 in one line")
+        own = name.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect")
+        _require(not own, f"header {name!r} is the client's own")
+    return {name.title(): _Hidden(value) for name, value in headers.items()}
+
+def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> dict[str, Any]:
+    """The request that a method got, as one object or as its fields, without those that are None."""
+    if not given and "request" in fields:
+        given = (fields.pop("request"),)
+    if len(given) + bool(fields) > 1:
+        raise TypeError("give one request, or its fields as keywords, not both")
+    request = given[0] if given else fields
+    if not isinstance(request, Mapping):
+        raise TypeError(f"a request is a dict, not {type(request).__name__}")
+    for name in required:
+        if request.get(name) is None:
+            raise TypeError(f"the request needs {name!r}")
+    return {name: value for name, value in request.items() if value is not None}
+
+def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, Any]:
+    request = _request(given, fields, "messages")
+    if "tools" in request:
+        request["tools"] = [function_tool(tool) if callable(tool) else tool for tool in request["tools"]]
+    return _with_room_to_think(request)
+
+def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
+    limit: Any = body.get("max_tokens")
+    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
+        body["max_tokens"] = _MIN_THINKING_TOKENS
+    return body
+
+def _id(value: str) -> str:
+    """An ID as one quoted segment of a path."""
+    if not isinstance(value, str):
+        raise TypeError(f"an ID must be a text, not {type(value).__name__}")
+    _require(value not in ("", ".", ".."), f"an ID must not be {value!r}")
+    return quote(value, safe="")
+
+# What comes of an answer. A `_read_…` makes the result of a call of a 2xx response, and checks it.
+
+def _read_json(response: Any, deadline: float) -> Any:
+    data = _read_all(response, deadline)
+    return _decode(data) if data else None
+
+def _read_object(response: Any, deadline: float) -> Any:
+    value = _read_json(response, deadline)
+    return _tidy_message(_check(isinstance(value, dict), value, "an object"))
+
+def _read_page(response: Any, deadline: float, alone: bool = False) -> Any:
+    page = _read_object(response, deadline)
+    items, more = page.get("data"), page.get("has_more") and not alone
+    _check(_is_list_of_objects(items), page, 'an object with a list of objects as "data"')
+    _check(not more or bool(items and page.get("last_id")), page, "a page that leads to the next")
+    for item in items:
+        _tidy_message(item)
+    return page
+
+def _read_list(response: Any, deadline: float) -> Any:
+    return _read_page(response, deadline, alone=True)["data"]
+
+def _read_run(response: Any, deadline: float) -> Any:
+    run = _read_object(response, deadline)
+    _check(isinstance(run.get("status"), str), run, 'a run with a "status"')
+    if isinstance(run.get("message"), dict):
+        _tidy_message(run["message"])
+    return run
+
+def _read_completion(response: Any, deadline: float) -> Any:
+    return _check_completion(_read_json(response, deadline))
+
+def _check_completion(value: Any) -> Any:
+    return _check(bool(_tidy_completion(value)["choices"]), value, 'a completion with "choices"')
+
+def _read_error(response: Any, deadline: float) -> APIError:
+    """The error that any other status stands for, with the body if it can be had."""
+    body = b""
+    try:
+        body = bytes(_read_all(response, deadline))
+    except APITimeoutError:
+        raise
+    except APIError:
+        pass
+    return _status_error(response.status_code, response.reason, response.headers, body, _time_of_day())
+
+def _with_response(error: APIError, response: Any) -> APIError:
+    """What the head of a response adds to an error in its body."""
+    if not isinstance(error, APIConnectionError):
+        error.headers = dict(response.headers)
+        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
+        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
+    return error
 
 class Client(_Closing):
     """The PixiGPT API. One client serves any number of threads.
 
     api_key: else `PIXIGPT_API_KEY`; "" sends none. base_url: else `PIXIGPT_BASE_URL`, else https://pixigpt.com/v1.
     timeout: seconds for a whole call with its retries, None for no limit. max_retries: attempts after the first.
-    session: a `Session` to share, or a `requests.Session`. ValueError or TypeError for what cannot be right.
+    session: a `Session` to share, or a `requests.Session`. ValueError for what cannot be right.
     """
 
     def __init__(
         self, api_key: Optional[str] = None, base_url: Optional[str] = None, timeout: Optional[float] = 30.0,
         max_retries: int = 3, session: Any = None,
     ) -> None:
-        self.api_key = _checked_key(os.environ.get("PIXIGPT_API_KEY") or " " if api_key is None else api_key)
+        self.api_key = _checked_key(api_key)
         self.base_url = _checked_url(base_url or os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1")
-        self.timeout, self.max_retries = _checked_timeout(timeout), _checked_retries(max_retries)
-        if session is not None and not isinstance(session, Session) and not callable(getattr(session, "request", None)):
-            raise TypeError("session must be a Session or have the request method of a requests.Session")
-        self._headers: dict[str, str] = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
-        if self.api_key:
-            self._headers["Authorization"] = _Hidden(f"Bearer {self.api_key}")
-        self._owns_session, self._closed = session is None, False
+        self.timeout, self.max_retries = timeout, max_retries
+        _check_limits(timeout, max_retries)
         self.session = Session() if session is None else session
+        fits = isinstance(self.session, Session) or callable(getattr(session, "request", None))
+        _require(fits, "session must be a Session or have the request method of a requests.Session")
+        self._owns_session, self._closed = session is None, False
         self._transport = self.session if isinstance(self.session, Session) else _ForeignSession(self.session)
         self._route, self._prefix = self._transport._route(self.base_url), urlsplit(self.base_url).path
+        self._headers = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
+        if self.api_key:
+            self._headers["Authorization"] = _Hidden(f"Bearer {self.api_key}")
 
     def __reduce__(self) -> Any:
         session = None if self._owns_session else self.session
@@ -1946,27 +2064,54 @@ class Client(_Closing):
         """A client that shares the session and differs in what is named: `client.with_options(timeout=5)`."""
         other = object.__new__(type(self))
         vars(other).update(vars(self), _owns_session=False)
-        other.timeout = self.timeout if timeout is _KEPT else _checked_timeout(timeout)
-        other.max_retries = self.max_retries if max_retries is _KEPT else _checked_retries(max_retries)
-        changed = _checked_headers(headers or {})
-        kept = {name: value for name, value in self._headers.items() if name.lower() not in map(str.lower, changed)}
-        other._headers = {**kept, **changed}
+        other.timeout = self.timeout if timeout is _KEPT else timeout
+        other.max_retries = self.max_retries if max_retries is _KEPT else max_retries
+        _check_limits(other.timeout, other.max_retries)
+        other._headers = {**self._headers, **_checked_headers(headers or {})}
         return other
 
     def connect(self) -> None:
         """Opens one pooled connection now (DNS, TCP, TLS), so that the first call does not pay for it."""
         self._retrying("connect", True, lambda deadline, fresh: self._transport._connect(self._route, deadline))
 
-    # How every call is made.
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Any endpoint: its decoded answer to `client.request("GET", "/models?all=1")`. body: a JSON value or None."""
+        _require(isinstance(method, str) and re.fullmatch("[A-Za-z]+", method), "method must be letters, such as GET")
+        fits = isinstance(path, str) and re.fullmatch(r"/[!-~]*", path) and "#" not in path
+        _require(fits, "path must begin with / and hold no space, # or non-ASCII character")
+        return self._call(method.upper(), path, body, _read_json)
 
-    def _retrying(self, where: str, repeatable: bool, attempt: Callable[[float, bool], _R]) -> _R:
+    def _call(self, method: str, path: str, body: Any = None, read: Callable[[Any, float], Any] = _read_object) -> Any:
+        """One call: sends *body* as JSON unless it is None; *read* makes the result of a 2xx response."""
+        plain_path = path.partition("?")[0]
+        repeatable = _is_repeatable(method, plain_path)
+        data, headers = None, self._headers
+        if body is not None:
+            data, headers = _encode(body), {**headers, "Content-Type": "application/json"}
+        if not repeatable:
+            headers = {**headers, "Idempotency-Key": os.urandom(16).hex()}
+
+        def attempt(deadline: float, fresh: bool) -> Any:
+            response = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
+            try:
+                if not 200 <= response.status_code < 300:
+                    raise _read_error(response, deadline)
+                return read(response, deadline)
+            except BaseException as error:
+                response.close()
+                if isinstance(error, APIError):
+                    _with_response(error, response)
+                raise
+
+        return self._retrying(f"{method} {plain_path}", repeatable, attempt)
+
+    def _retrying(self, where: str, repeatable: bool, attempt: Callable[[float, bool], Any]) -> Any:
         """Calls attempt(deadline, fresh) until it succeeds, may not be repeated, or the budget is spent."""
         if self._closed:
             raise RuntimeError("the client is closed")
         call = _current_call()
-        deadline, attempts, retries, fresh = _deadline(self.timeout), 0, 0, False
-        if call is not None:
-            deadline = min(deadline, call.deadline)
+        deadline = _deadline(self.timeout) if call is None else min(call.deadline, _deadline(self.timeout))
+        attempts, retries, fresh = 0, 0, False
         while True:
             attempts += 1
             try:
@@ -1974,16 +2119,16 @@ class Client(_Closing):
             except APIError as error:
                 error.attempts = attempts
                 if error.status_code == 404 and attempts > 1 and where.startswith("DELETE "):
-                    return None  # type: ignore  # an earlier attempt has done the work
+                    return None  # an earlier attempt has done the work
                 if error.stage == "reuse" and repeatable:
                     fresh = True  # the server had closed a kept connection: no failure of the service
                     continue
-                delay = _backoff(retries + 1, _random()) if error.retry_after is None else error.retry_after
+                retries += 1
+                delay = _backoff(retries, _random()) if error.retry_after is None else error.retry_after
                 too_late = delay >= deadline - _clock()
-                if retries >= self.max_retries or too_late or not _should_retry(error, repeatable):
+                if retries > self.max_retries or too_late or not _should_retry(error, repeatable):
                     # Its frames hold what the server sent, which may echo the key.
                     raise self._explain(error, where).with_traceback(None) from error.__cause__
-            retries += 1
             _sleep(delay)
 
     def _explain(self, error: APIError, where: str = "POST /chat/completions") -> APIError:
@@ -1999,54 +2144,6 @@ class Client(_Closing):
         error.args = (error.message,)
         return error
 
-    def _send(self, method: str, path: str, body: Any, finish: Callable[[_AnyExchange, float], _R]) -> _R:
-        """One call: sends *body* as JSON unless it is None; *finish* makes the result of a 2xx answer."""
-        plain_path = path.partition("?")[0]
-        repeatable = _is_repeatable(method, plain_path)
-        data, headers = None, self._headers
-        if body is not None:
-            data, headers = _encode(body), {**headers, "Content-Type": "application/json"}
-        if not repeatable:
-            headers = {**headers, "Idempotency-Key": os.urandom(16).hex()}
-
-        def attempt(deadline: float, fresh: bool) -> _R:
-            response = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
-            try:
-                if 200 <= response.status_code < 300:
-                    return finish(response, deadline)
-                raw = _read_error(response, deadline)
-                raise _status_error(response.status_code, response.reason, response.headers, raw, _time_of_day())
-            except BaseException as error:
-                response.close()
-                if isinstance(error, APIError):
-                    _with_response(error, response)
-                raise
-
-        return self._retrying(f"{method} {plain_path}", repeatable, attempt)
-
-    def _call(self, method: str, path: str, body: Any, check: Callable[[Any], _R]) -> _R:
-        """One call whose answer is JSON: what *check* makes of its value, None for an empty answer."""
-
-        def finish(response: _AnyExchange, deadline: float) -> _R:
-            data = _read_all(response, deadline)
-            return check(_decode(data) if data else None)
-
-        return self._send(method, path, body, finish)
-
-    def _post(self, path: str, given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> Any:
-        return self._call("POST", path, _request(given, fields, *required), _check_object)
-
-    def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Any endpoint, such as `client.request("GET", "/models")`: the decoded answer, None for an empty one.
-
-        path is what follows the base URL, with its query. body is any JSON value; None sends none.
-        """
-        if not (isinstance(method, str) and re.fullmatch(r"[A-Za-z]+", method)):
-            raise ValueError("method must be letters, such as GET")
-        if not (isinstance(path, str) and re.fullmatch(r"/[!-~]*", path) and "#" not in path):
-            raise ValueError("path must begin with / and hold no space, # or non-ASCII character")
-        return self._call(method.upper(), path, body, lambda value: value)
-
     # Chat
 
     @overload
@@ -2055,10 +2152,10 @@ class Client(_Closing):
     def create_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionResponse: ...
     def create_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionResponse:
         """An answer: `response.choices[0].message.content`, with its thoughts in `choices[0].reasoning_content`."""
-        body = _chat_body(_request(request, fields, "messages"))
+        body = _chat_request(request, fields)
         if body.get("stream"):
             raise ValueError("stream=True: call stream_chat_completion, which returns the stream")
-        return self._call("POST", "/chat/completions", body, _check_completion)
+        return self._call("POST", "/chat/completions", body, _read_completion)
 
     @overload
     def stream_chat_completion(self, request: ChatCompletionRequest) -> ChatCompletionStream: ...
@@ -2066,10 +2163,10 @@ class Client(_Closing):
     def stream_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionStream: ...
     def stream_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionStream:
         """The same answer while it is written."""
+        def begin(response: Any, deadline: float) -> ChatCompletionStream:
+            return ChatCompletionStream(response, self.timeout, self._explain)
 
-        body = {**_chat_body(_request(request, fields, "messages")), "stream": True}
-        make = lambda response, _: ChatCompletionStream(response, self.timeout, self._explain)  # noqa: E731
-        return self._send("POST", "/chat/completions", body, make)
+        return self._call("POST", "/chat/completions", {**_chat_request(request, fields), "stream": True}, begin)
 
     @overload
     def run_tools(
@@ -2118,54 +2215,47 @@ class Client(_Closing):
 
     def create_thread(self, metadata: Optional[Mapping[str, Any]] = None) -> Thread:
         """A new conversation that the service remembers."""
-        return self._call("POST", "/threads", _given(metadata=metadata), _check_object)
+        return self._call("POST", "/threads", _given(metadata=metadata))
 
     def get_thread(self, thread_id: str) -> Thread:
         """A thread. NotFoundError if there is none of that ID, as for every method that takes one."""
-        return self._call("GET", f"/threads/{_id(thread_id)}", None, _check_object)
+        return self._call("GET", f"/threads/{_id(thread_id)}")
 
     def list_threads(self) -> list[Thread]:
         """All threads of the key."""
-        return self._call("GET", "/threads", None, _check_list)
+        return self._call("GET", "/threads", None, _read_list)
 
     def delete_thread(self, thread_id: str) -> None:
         """Deletes a thread with its messages."""
-        self._send("DELETE", f"/threads/{_id(thread_id)}", None, _read_nothing)
+        self._call("DELETE", f"/threads/{_id(thread_id)}", None, _read_all)
 
     def create_message(self, thread_id: str, role: str, content: str) -> ThreadMessage:
         """Adds a message to a thread."""
-        body = {"role": role, "content": content}
-        return self._call("POST", f"/threads/{_id(thread_id)}/messages", body, _check_message)
+        return self._call("POST", f"/threads/{_id(thread_id)}/messages", {"role": role, "content": content})
 
     def create_messages_bulk(self, thread_id: str, messages: Sequence[Mapping[str, Any]]) -> list[ThreadMessage]:
         """Adds several messages, each `{"role": …, "content": …}`, in one request."""
-        return self._call("POST", f"/threads/{_id(thread_id)}/messages/bulk", {"messages": messages}, _check_list)
+        return self._call("POST", f"/threads/{_id(thread_id)}/messages/bulk", {"messages": messages}, _read_list)
 
     def list_messages(
         self, thread_id: str, limit: Optional[int] = 20, *, after: Optional[str] = None, before: Optional[str] = None,
         order: Optional[str] = None,
     ) -> list[ThreadMessage]:
         """A page of a thread's messages. after, before: the ID of a message. order: "asc" or "desc", by time."""
-        query = _query(limit=limit, after=after, before=before, order=order)
-        return self._call("GET", f"/threads/{_id(thread_id)}/messages{query}", None, _check_list)
+        query = urlencode(_given(limit=limit, after=after, before=before, order=order))
+        return self._call("GET", f"/threads/{_id(thread_id)}/messages?{query}", None, _read_list)
 
     def iter_messages(
         self, thread_id: str, page_size: int = 100, *, after: Optional[str] = None, before: Optional[str] = None,
         order: Optional[str] = None,
     ) -> Iterator[ThreadMessage]:
         """All messages of a thread, fetched page by page as they are needed."""
-        path = f"/threads/{_id(thread_id)}/messages"
-
-        def pages(after: Optional[str]) -> Iterator[ThreadMessage]:
-            while True:
-                query = _query(limit=page_size, after=after, before=before, order=order)
-                page = self._call("GET", path + query, None, _check_page)
-                yield from page["data"]
-                if not page.get("has_more"):
-                    return
-                after = page["last_id"]
-
-        return pages(after)
+        more = True
+        while more:
+            query = urlencode(_given(limit=page_size, after=after, before=before, order=order))
+            page = self._call("GET", f"/threads/{_id(thread_id)}/messages?{query}", None, _read_page)
+            yield from page["data"]
+            more, after = page.get("has_more"), page.get("last_id")
 
     def create_run(
         self, thread_id: str, assistant_id: str, temperature: Optional[float] = None, max_tokens: Optional[int] = None,
@@ -2175,11 +2265,11 @@ class Client(_Closing):
         body = _given(
             assistant_id=assistant_id, temperature=temperature, max_tokens=max_tokens, enable_thinking=enable_thinking
         )
-        return self._call("POST", f"/threads/{_id(thread_id)}/runs", _with_room_to_think(body), _check_run)
+        return self._call("POST", f"/threads/{_id(thread_id)}/runs", _with_room_to_think(body), _read_run)
 
     def get_run(self, thread_id: str, run_id: str) -> Run:
         """A run as it stands; its `message` is there once it is completed."""
-        return self._call("GET", f"/threads/{_id(thread_id)}/runs/{_id(run_id)}", None, _check_run)
+        return self._call("GET", f"/threads/{_id(thread_id)}/runs/{_id(run_id)}", None, _read_run)
 
     def wait_for_run(
         self, thread_id: str, run_id: str, poll_interval: float = 0.5, *, timeout: Optional[float] = 600.0
@@ -2188,60 +2278,56 @@ class Client(_Closing):
 
         RunError, with the run, if it ends otherwise; APITimeoutError if it has not ended after *timeout* seconds.
         """
-        if not _is_number(poll_interval) or not 0 <= poll_interval <= threading.TIMEOUT_MAX:
-            raise ValueError("poll_interval must be a number of seconds")
-        deadline, status = _deadline(_checked_timeout(timeout)), "not known"
-        path = f"/threads/{_id(thread_id)}/runs/{_id(run_id)}"
-        while True:
-            left = deadline - _clock()
-            if left <= 0:
-                late = APITimeoutError(f"the run's status is {status}")
-                raise self.with_options(timeout=timeout)._explain(late, f"GET {path}")
-            bounded = left < (_FOREVER if self.timeout is None else self.timeout)
+        _require(_is_number(poll_interval) and poll_interval >= 0, "poll_interval must be a number of seconds from 0")
+        patient, deadline, status = self.with_options(timeout=timeout), _deadline(timeout), "not known"
+        where = f"GET /threads/{_id(thread_id)}/runs/{_id(run_id)}"
+        budget = _FOREVER if self.timeout is None else self.timeout
+        while (left := deadline - _clock()) > 0:
             try:
-                run = (self.with_options(timeout=left) if bounded else self).get_run(thread_id, run_id)
+                run = (self.with_options(timeout=left) if left < budget else self).get_run(thread_id, run_id)
             except APITimeoutError:
-                if bounded:
-                    continue
+                if left < budget:
+                    break
                 raise
             status = run["status"]
             if status == "completed":
                 return run
             if status in _RUN_FAILURES:
                 reason = _body_error(APIError, run.get("last_error")).message
-                ended = RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run)
-                raise self._explain(ended, f"GET {path}")
+                raise self._explain(RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run), where)
             _sleep(min(poll_interval, max(0.0, deadline - _clock())))
+        raise patient._explain(APITimeoutError(f"the run's status is {status}"), where)
 
     # Assistants
 
     def list_assistants(self) -> list[Assistant]:
         """All assistants of the key."""
-        return self._call("GET", "/assistants", None, _check_list)
+        return self._call("GET", "/assistants", None, _read_list)
 
     def get_assistant(self, assistant_id: str) -> Assistant:
         """An assistant."""
-        return self._call("GET", f"/assistants/{_id(assistant_id)}", None, _check_object)
+        return self._call("GET", f"/assistants/{_id(assistant_id)}")
 
     def create_assistant(self, name: str, instructions: str, tools_config: Optional[str] = None) -> Assistant:
         """A new assistant; tools_config is a JSON text."""
         body = _given(name=name, instructions=instructions, tools_config=tools_config)
-        return self._call("POST", "/assistants", body, _check_object)
+        return self._call("POST", "/assistants", body)
 
     def update_assistant(
         self, assistant_id: str, name: str, instructions: str, tools_config: Optional[str] = None
     ) -> Assistant:
         """Changes an assistant; what is None stays as it is."""
         body = _given(name=name, instructions=instructions, tools_config=tools_config)
-        return self._call("PUT", f"/assistants/{_id(assistant_id)}", body, _check_object)
+        return self._call("PUT", f"/assistants/{_id(assistant_id)}", body)
 
     def delete_assistant(self, assistant_id: str) -> None:
         """Deletes an assistant."""
-        self._send("DELETE", f"/assistants/{_id(assistant_id)}", None, _read_nothing)
+        self._call("DELETE", f"/assistants/{_id(assistant_id)}", None, _read_all)
 
     def list_assistant_threads(self, assistant_id: str, limit: Optional[int] = 20) -> list[Thread]:
         """The threads that have runs of an assistant."""
-        return self._call("GET", f"/assistants/{_id(assistant_id)}/threads{_query(limit=limit)}", None, _check_list)
+        query = urlencode(_given(limit=limit))
+        return self._call("GET", f"/assistants/{_id(assistant_id)}/threads?{query}", None, _read_list)
 
     # Vision, moderation, embeddings, rerank
 
@@ -2251,7 +2337,7 @@ class Client(_Closing):
     def analyze_image(self, **request: "Unpack[VisionAnalyzeRequest]") -> VisionAnalyzeResponse: ...
     def analyze_image(self, *request: Any, **fields: Any) -> VisionAnalyzeResponse:
         """Says what is in a picture."""
-        return self._post("/vision/analyze", request, fields, "image_url")
+        return self._call("POST", "/vision/analyze", _request(request, fields, "image_url"))
 
     @overload
     def analyze_image_for_tags(self, request: VisionTagsRequest) -> VisionTagsResponse: ...
@@ -2259,7 +2345,7 @@ class Client(_Closing):
     def analyze_image_for_tags(self, **request: "Unpack[VisionTagsRequest]") -> VisionTagsResponse: ...
     def analyze_image_for_tags(self, *request: Any, **fields: Any) -> VisionTagsResponse:
         """Tags for a picture, in one text with commas."""
-        return self._post("/vision/tags", request, fields, "image_url")
+        return self._call("POST", "/vision/tags", _request(request, fields, "image_url"))
 
     @overload
     def extract_text(self, request: VisionOCRRequest) -> VisionOCRResponse: ...
@@ -2267,7 +2353,7 @@ class Client(_Closing):
     def extract_text(self, **request: "Unpack[VisionOCRRequest]") -> VisionOCRResponse: ...
     def extract_text(self, *request: Any, **fields: Any) -> VisionOCRResponse:
         """The text in a picture."""
-        return self._post("/vision/ocr", request, fields, "image_url")
+        return self._call("POST", "/vision/ocr", _request(request, fields, "image_url"))
 
     @overload
     def analyze_video(self, request: VisionVideoRequest) -> VisionVideoResponse: ...
@@ -2275,7 +2361,7 @@ class Client(_Closing):
     def analyze_video(self, **request: "Unpack[VisionVideoRequest]") -> VisionVideoResponse: ...
     def analyze_video(self, *request: Any, **fields: Any) -> VisionVideoResponse:
         """Says what happens in a video."""
-        return self._post("/vision/video", request, fields, "video_url")
+        return self._call("POST", "/vision/video", _request(request, fields, "video_url"))
 
     @overload
     def moderate_text(self, request: ModerationTextRequest) -> ModerationResponse: ...
@@ -2283,7 +2369,7 @@ class Client(_Closing):
     def moderate_text(self, **request: "Unpack[ModerationTextRequest]") -> ModerationResponse: ...
     def moderate_text(self, *request: Any, **fields: Any) -> ModerationResponse:
         """The category of a text, and how sure that is."""
-        return self._post("/moderations", request, fields, "prompt")
+        return self._call("POST", "/moderations", _request(request, fields, "prompt"))
 
     @overload
     def moderate_media(self, request: ModerationMediaRequest) -> ModerationResponse: ...
@@ -2291,7 +2377,7 @@ class Client(_Closing):
     def moderate_media(self, **request: "Unpack[ModerationMediaRequest]") -> ModerationResponse: ...
     def moderate_media(self, *request: Any, **fields: Any) -> ModerationResponse:
         """The same for a picture or a video."""
-        return self._post("/moderations/media", request, fields, "media_url", "is_video")
+        return self._call("POST", "/moderations/media", _request(request, fields, "media_url", "is_video"))
 
     @overload
     def create_embedding(self, request: EmbeddingRequest) -> EmbeddingResponse: ...
@@ -2299,7 +2385,7 @@ class Client(_Closing):
     def create_embedding(self, **request: "Unpack[EmbeddingRequest]") -> EmbeddingResponse: ...
     def create_embedding(self, *request: Any, **fields: Any) -> EmbeddingResponse:
         """A vector for each text: `response.data[0].embedding`."""
-        return self._post("/embeddings", request, fields, "input")
+        return self._call("POST", "/embeddings", _request(request, fields, "input"))
 
     @overload
     def rerank(self, request: RerankRequest) -> RerankResponse: ...
@@ -2307,157 +2393,7 @@ class Client(_Closing):
     def rerank(self, **request: "Unpack[RerankRequest]") -> RerankResponse: ...
     def rerank(self, *request: Any, **fields: Any) -> RerankResponse:
         """Documents sorted by what they say about a query: `response.results[0].document`."""
-        return self._post("/rerank", request, fields, "query", "documents")
-
-
-# What is checked before anything is sent.
-
-
-def _checked_key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TypeError("api_key must be a text")
-    stripped = key.strip()
-    if key and not stripped:
-        raise ValueError("no API key: pass api_key, or set PIXIGPT_API_KEY")
-    if not re.fullmatch(r"[!-~]*", stripped):
-        raise ValueError("the API key holds white space, control or non-ASCII characters")
-    return _Hidden(stripped)
-
-
-def _checked_url(url: Any) -> str:
-    if not isinstance(url, str):
-        raise TypeError("base_url must be a text")
-    if not re.fullmatch(r"[^\x00-\x20\x7f?#@\\]+", url) or not url.partition("://")[2].partition("/")[2].isascii():
-        raise ValueError("base_url must be a URL with an ASCII path, without user info, query, fragment or white space")
-    return url.rstrip("/")
-
-
-def _checked_timeout(timeout: Any) -> Optional[float]:
-    if timeout is not None and not _is_number(timeout):
-        raise TypeError("timeout must be a number of seconds, or None for no limit")
-    if timeout is not None and not 0 < timeout <= threading.TIMEOUT_MAX:
-        raise ValueError("timeout must be above 0 seconds, and what a clock can wait; None is no limit")
-    return None if timeout is None else float(timeout)
-
-
-def _checked_retries(retries: Any) -> int:
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        raise ValueError("max_retries must be a whole number from 0")
-    return retries
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
-            raise ValueError(f"not a header's name: {name!r}")
-        if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
-            raise ValueError(f"the value of header {name!r} must be Latin-1 text without control characters")
-        if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "expect"):
-            raise ValueError(f"header {name!r} is the client's own")
-    return {name: _Hidden(value) for name, value in headers.items()}
-
-
-def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> dict[str, Any]:
-    """The request that a method got, as one object or as its fields, without those that are None."""
-    if not given and set(fields) == {"request"}:
-        given, fields = (fields["request"],), {}
-    if len(given) > 1 or (given and fields):
-        raise TypeError("give one request, or its fields as keywords, not both")
-    request = given[0] if given else fields
-    if not isinstance(request, Mapping):
-        raise TypeError(f"a request is a dict, not {type(request).__name__}")
-    for name in required:
-        if request.get(name) is None:
-            raise TypeError(f"the request needs {name!r}")
-    return {name: value for name, value in request.items() if value is not None}
-
-
-def _chat_body(request: dict[str, Any]) -> dict[str, Any]:
-    if "tools" in request:
-        tools = request["tools"]
-        request = {**request, "tools": [function_tool(tool) if callable(tool) else tool for tool in tools]}
-    return _with_room_to_think(request)
-
-
-def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
-    limit: Any = body.get("max_tokens")
-    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
-        body["max_tokens"] = _MIN_THINKING_TOKENS
-    return body
-
-
-def _id(value: Any) -> str:
-    """An ID as one quoted segment of a path."""
-    if not isinstance(value, str):
-        raise TypeError(f"an ID must be a text, not {type(value).__name__}")
-    if value in ("", ".", ".."):
-        raise ValueError(f"an ID must not be {value!r}")
-    return quote(value, safe="")
-
-
-def _query(**fields: Any) -> str:
-    given = _given(**fields)
-    return "?" + urlencode(given) if given else ""
-
-
-# What an answer must be.
-
-
-def _read_error(response: _AnyExchange, deadline: float) -> bytes:
-    """The body of an answer that is an error anyway, nothing if it cannot be had."""
-    try:
-        return bytes(_read_all(response, deadline))
-    except APITimeoutError:
-        raise
-    except APIError:
-        return b""
-
-
-def _with_response(error: APIError, response: _AnyExchange) -> APIError:
-    """What the head of a response adds to an error in its body."""
-    if not isinstance(error, APIConnectionError):
-        error.headers = dict(response.headers)
-        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
-        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
-    return error
-
-
-def _read_nothing(response: _AnyExchange, deadline: float) -> None:
-    _read_all(response, deadline)
-
-
-def _check_object(value: Any) -> Any:
-    return _check(isinstance(value, dict), value, "an object")
-
-
-def _check_page(value: Any) -> Any:
-    items = _check_object(value).get("data")
-    _check(_is_list_of_objects(items), value, 'an object with a list of objects as "data"')
-    leads_on = not value.get("has_more") or (items and isinstance(value.get("last_id"), str))
-    _check(leads_on, value, "a page that leads to the next")
-    for item in items:
-        _tidy_message(item)
-    return value
-
-
-def _check_completion(value: Any) -> Any:
-    return _check(bool(_tidy_completion(value)["choices"]), value, 'a completion with "choices"')
-
-
-def _check_list(value: Any) -> Any:
-    return _check_page({**_check_object(value), "has_more": False})["data"]
-
-
-def _check_message(value: Any) -> Any:
-    return _tidy_message(_check_object(value))
-
-
-def _check_run(value: Any) -> Any:
-    _check(isinstance(_check_object(value).get("status"), str), value, 'a run with a "status"')
-    if isinstance(value.get("message"), dict):
-        _tidy_message(value["message"])
-    return value
-
+        return self._call("POST", "/rerank", _request(request, fields, "query", "documents"))
 
 # --------------------------------------------------------------------------------------------------- asyncio
 
