@@ -2397,26 +2397,19 @@ class Client(_Closing):
 
 # --------------------------------------------------------------------------------------------------- asyncio
 
-
 class _Threads:
     """Runs jobs in daemon threads, at most *limit* at a time; a thread that finds no more work ends."""
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit, self.count, self.lock = limit, 0, threading.Lock()
         self.jobs: deque[Callable[[], None]] = deque()
 
     def submit(self, job: Callable[[], None]) -> None:
         with self.lock:
             self.jobs.append(job)
-            if self.count >= self.limit:
-                return
-            self.count += 1
-        try:
-            threading.Thread(target=self._work, name="pixigpt", daemon=True).start()
-        except RuntimeError:  # the system has no more threads
-            with self.lock:
-                self.count -= 1
-            raise
+            if self.count < self.limit:
+                threading.Thread(target=self._work, name="pixigpt", daemon=True).start()
+                self.count += 1
 
     def _work(self) -> None:
         while True:
@@ -2426,7 +2419,6 @@ class _Threads:
                     return
                 job = self.jobs.popleft()
             job()
-
 
 class AsyncClient:
     """`Client` for asyncio: the same constructor and methods, awaited; a cancelled task gives its connection up.
@@ -2466,7 +2458,7 @@ class AsyncClient:
         self.iter_messages = self._like(client.iter_messages, self._iter_messages)
         self.create_run = self._awaited(client.create_run)
         self.get_run = self._awaited(client.get_run)
-        self.wait_for_run = self._awaited(client.wait_for_run)
+        self.wait_for_run = self._awaited(client.wait_for_run, "wait")
         self.list_assistants = self._awaited(client.list_assistants)
         self.get_assistant = self._awaited(client.get_assistant)
         self.create_assistant = self._awaited(client.create_assistant)
@@ -2483,16 +2475,15 @@ class AsyncClient:
         self.rerank = self._awaited(client.rerank)
         return self
 
+    __setstate__ = _over
+
     def __getstate__(self) -> Client:
         return self._client
-
-    def __setstate__(self, client: Client) -> None:
-        self._over(client)
 
     def __repr__(self) -> str:
         return f"<Async{repr(self._client)[1:]}"
 
-    async def __aenter__(self) -> "AsyncClient":
+    async def __aenter__(self) -> "Self":
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -2506,58 +2497,48 @@ class AsyncClient:
         """As `Client.with_options`."""
         return object.__new__(type(self))._over(self._client.with_options(**options))
 
-    def _threads(self, kind: str) -> _Threads:
-        """Threads for "call"s, and others for what must not wait for calls that wait for a connection: reading streams,
-        waiting for runs, the caller's functions.
-        """
-        transport = self._client._transport
-        if not transport._threads:
-            transport._threads = {"call": _Threads(transport.max_connections), "wait": _Threads(_FOREVER)}
-        return transport._threads[kind]
-
     async def _run(self, kind: str, function: Callable[[], _R], reading: Any = None) -> _R:
-        """What a function returns that runs in a thread; if the task is cancelled, what it waits for ends."""
+        """What a function returns that runs in a thread; if the task is cancelled, what it waits for ends.
+
+        A "call" needs one of as many threads as there are connections. What must "wait" for none has its own.
+        """
         import asyncio
+        from concurrent.futures import Future
+
+        call, future, transport = _Call(), Future[_R](), self._client._transport
 
         def job() -> None:
-            _current.call, call.begun = call, True
-            try:
-                call.track(reading)
-                settle(future.set_result, function())
-            except BaseException as error:
-                settle(future.set_exception, error)
-            _current.call = None
+            if future.set_running_or_notify_cancel():
+                _current.call = call
+                try:
+                    call.track(reading)
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
 
-        def settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
-            try:
-                loop.call_soon_threadsafe(lambda: future.done() or set_outcome(outcome))
-            except RuntimeError:
-                pass  # the loop is closed: nobody waits
-
-        if self._client._closed:
-            raise RuntimeError("the client is closed")
-        call, loop, threads = _Call(), asyncio.get_running_loop(), self._threads(kind)
-        future: asyncio.Future[_R] = loop.create_future()
-        if kind == "call":
-            call.deadline = _deadline(self.timeout)
+        answer = asyncio.wrap_future(future)
         try:
-            threads.submit(job)
-            await asyncio.wait([future], timeout=self.timeout)
-            if not call.begun:
-                raise self._client._explain(APITimeoutError("waiting for a thread"), getattr(function, "__name__", ""))
-            return await future
+            if kind == "wait":
+                _Threads(1).submit(job)
+            else:
+                call.deadline = _deadline(self.timeout)
+                transport._threads = transport._threads or _Threads(transport.max_connections)
+                transport._threads.submit(job)
+                await asyncio.wait([answer], timeout=self.timeout)
+                if future.cancel():  # it is still in the queue
+                    late = APITimeoutError(f"waiting for one of {transport.max_connections} connections")
+                    raise self._client._explain(late, "")
+            return await answer
         except BaseException:
             call.cancel()
-            if not loop.is_closed():
-                future.cancel()
+            if not answer.get_loop().is_closed():
+                answer.cancel()
             raise
 
-    def _awaited(self, method: "Callable[_P, _R]") -> "Callable[_P, Coroutine[Any, Any, _R]]":
-        kind = "wait" if getattr(method, "__name__", "") == "wait_for_run" else "call"
-
+    def _awaited(self, method: "Callable[_P, _R]", kind: str = "call") -> "Callable[_P, Coroutine[Any, Any, _R]]":
         @functools.wraps(method)
         async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> _R:
-            return await self._run(kind, functools.wraps(method)(lambda: method(*args, **kwargs)))
+            return await self._run(kind, lambda: method(*args, **kwargs))
 
         return call
 
@@ -2578,10 +2559,7 @@ class AsyncClient:
 
     async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[ThreadMessage]:
         messages = self._client.iter_messages(*args, **kwargs)
-        while True:
-            message: Any = await self._run("call", lambda: next(messages, None))
-            if message is None:
-                return
+        while (message := await self._run("call", lambda: next(messages, None))) is not None:
             yield message
 
     async def _run_tools(
@@ -2617,7 +2595,6 @@ class AsyncClient:
                 messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text))
         raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
-
 class AsyncChatCompletionStream:
     """`ChatCompletionStream` for asyncio: `async for`, `async with`, `text_stream`, `await get_final_completion()`."""
 
@@ -2634,7 +2611,7 @@ class AsyncChatCompletionStream:
             raise StopAsyncIteration
         return chunk
 
-    async def __aenter__(self) -> "AsyncChatCompletionStream":
+    async def __aenter__(self) -> "Self":
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -2654,10 +2631,8 @@ class AsyncChatCompletionStream:
         self._stream._response.abort()
         self._stream.close()
 
-    async def _in_thread(self, function: Callable[[], _R]) -> _R:
-        result: _R = await self._run("wait", function, self._stream._response)
-        return result
-
+    def _in_thread(self, function: Callable[[], _R]) -> Coroutine[Any, Any, _R]:
+        return self._run("wait", function, self._stream._response)
 
 # ---------------------------------------------------------------------------------------------- command line
 
