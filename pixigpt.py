@@ -2458,7 +2458,7 @@ class AsyncClient:
         self.iter_messages = self._like(client.iter_messages, self._iter_messages)
         self.create_run = self._awaited(client.create_run)
         self.get_run = self._awaited(client.get_run)
-        self.wait_for_run = self._awaited(client.wait_for_run, "wait")
+        self.wait_for_run = self._awaited(client.wait_for_run)
         self.list_assistants = self._awaited(client.list_assistants)
         self.get_assistant = self._awaited(client.get_assistant)
         self.create_assistant = self._awaited(client.create_assistant)
@@ -2535,7 +2535,9 @@ class AsyncClient:
                 answer.cancel()
             raise
 
-    def _awaited(self, method: "Callable[_P, _R]", kind: str = "call") -> "Callable[_P, Coroutine[Any, Any, _R]]":
+    def _awaited(self, method: "Callable[_P, _R]") -> "Callable[_P, Coroutine[Any, Any, _R]]":
+        kind = "wait" if method == self._client.wait_for_run else "call"
+
         @functools.wraps(method)
         async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> _R:
             return await self._run(kind, lambda: method(*args, **kwargs))
