@@ -342,7 +342,6 @@ _MAY_BE_ABSENT: Final = frozenset(  # what the shapes of answers mark as NotRequ
     " sources stderr stdout title tool_call_id tool_calls tools_config url usage content role".split()
 )
 
-
 class Object(dict[str, Any]):
     """A JSON object of a response: a dict whose keys are also attributes, with dict's own methods before them.
 
@@ -371,9 +370,7 @@ class Object(dict[str, Any]):
     def copy(self) -> "Object":
         return Object(self)
 
-
 # ---------------------------------------------------------------------------------------------------- errors
-
 
 class APIError(Exception):
     """What went wrong with a call after its arguments were accepted; the API key is masked in all of it.
@@ -439,22 +436,18 @@ class RunError(APIError, RuntimeError):
     """A run ended otherwise than completed; `run` is that run."""
     run: Any = None
 
-
 _STATUS_ERRORS: Final[dict[int, type[APIError]]] = {
     400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: NotFoundError,
     409: ConflictError, 422: BadRequestError, 429: RateLimitError,
 }
 
-
 def is_auth_error(error: BaseException) -> bool:
     """Whether the service refused the API key."""
     return isinstance(error, APIError) and (error.type == "authentication_error" or error.status_code == 401)
 
-
 def is_rate_limit_error(error: BaseException) -> bool:
     """Whether the service asked for fewer requests."""
     return isinstance(error, APIError) and (error.type == "rate_limit_error" or error.status_code == 429)
-
 
 def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: bytes, now: float) -> APIError:
     """The error that a status other than 2xx stands for, whatever the body is like."""
@@ -471,7 +464,6 @@ def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: byt
     error.status_code, error.retry_after = status, _retry_after(headers, now)
     return error
 
-
 def _body_error(kind: type[APIError], body: Any) -> APIError:
     """The error in a body: `{"error": {"message", "type", …}}` as OpenAI's, or what other servers send."""
     detail = body.get("error") or body if isinstance(body, dict) else body
@@ -480,7 +472,6 @@ def _body_error(kind: type[APIError], body: Any) -> APIError:
     known = {key: str(fields[key]) for key in ("type", "code", "param") if fields.get(key) is not None}
     return kind(_excerpt(message) if isinstance(message, str) else _as_json(message), body=body, **known)
 
-
 def _excerpt(text: str, length: int = 500) -> str:
     """The beginning of what a server said, in one line and without HTML."""
     text = text[:4096]  # before the pattern below, which backtracks
@@ -488,14 +479,12 @@ def _excerpt(text: str, length: int = 500) -> str:
         text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text)
     return " ".join(text.split())[:length]
 
-
 def _as_json(value: Any) -> str:
     """A value that a server sent, for a message."""
     try:
         return _excerpt(json.dumps(value, ensure_ascii=False), 200)
     except RecursionError:
         return "deeply nested JSON"
-
 
 def _masked(value: Any, secret: "re.Pattern[str]", depth: int = 0) -> Any:
     """*value* with every occurrence of *secret* in its texts replaced, and cut off where it is nested beyond reason."""
@@ -507,7 +496,6 @@ def _masked(value: Any, secret: "re.Pattern[str]", depth: int = 0) -> Any:
         pairs = ((_masked(key, secret), _masked(item, secret, depth + 1)) for key, item in value.items())
         return type(value)(pairs)
     return [_masked(item, secret, depth + 1) for item in value] if isinstance(value, list) else value
-
 
 # ------------------------------------------------------------------------------------------------------ wire
 # Bytes in, values out: nothing here sees a socket or a clock, so that tests can feed it bytes cut anywhere.
@@ -526,21 +514,17 @@ _FRAMING: Final = re.compile(r"\n(content-length|transfer-encoding|connection|ke
 _CHUNK: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]{0,4096})?\r\n")
 _THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
-
 class _Hidden(str):
     """A text that no repr shows: the API key."""
 
     def __repr__(self) -> str:
         return "'***'"
 
-
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
-
 _JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
 
 def _decode(data: Union[bytes, bytearray]) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
@@ -551,7 +535,6 @@ def _decode(data: Union[bytes, bytearray]) -> Any:
         problem = _excerpt(str(error))
     text = data[:4096].decode("utf-8", "replace")  # outside of the handler: its error would carry all of the data along
     raise APIResponseError(f"the answer is not JSON ({problem}): {_excerpt(text, 200)!r}", body=text)
-
 
 def _encode(value: Any, field: str = "") -> bytes:
     """The JSON text of a request's body; an error names the field that JSON cannot hold."""
@@ -567,14 +550,12 @@ def _encode(value: Any, field: str = "") -> bytes:
     kind = TypeError if isinstance(problem, TypeError) else ValueError
     raise kind(f"{field or 'the request'} cannot be sent as JSON: {reason}")
 
-
 def _render(method: str, target: str, host: str, headers: Mapping[str, str], body: Optional[bytes]) -> memoryview:
     """A request as it is sent; a view, which shows nothing of the key where a traceback shows values."""
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}", *map(": ".join, headers.items())]
     if body is not None or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(body or b'')}")
     return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
-
 
 class _Head(NamedTuple):
     """The head of a response. Its header fields as they came, and those that frame the message by name.
@@ -589,7 +570,6 @@ class _Head(NamedTuple):
     framing: dict[str, str]
     clean: bool
 
-
 def _parse_head(data: bytes) -> _Head:
     """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
     match, clean = _HEAD.fullmatch(data), True
@@ -601,7 +581,6 @@ def _parse_head(data: bytes) -> _Head:
     version, status, reason, fields = match.groups()
     framing = _headers(_FRAMING.findall(data.decode("latin-1").lower()))
     return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
-
 
 def _head_end(data: bytes, start: int) -> int:
     """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
@@ -615,7 +594,6 @@ def _head_end(data: bytes, start: int) -> int:
         raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
     return end
 
-
 def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
     """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
     headers: dict[str, str] = {}
@@ -623,7 +601,6 @@ def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
 
 class _Body:
     """Where a response's body ends (RFC 9112 section 6). What two readers could understand differently is an error.
@@ -694,20 +671,16 @@ class _Body:
             raise APIResponseError("malformed chunked response: endless or malformed trailers")
         self.complete, self.excess = end >= 0, end + 4 < len(self._held)
 
-
 _UNTIL_CLOSED: Final = float("inf")  # bytes that are left: all that come
-
 
 def _check(fits: bool, value: Any, wanted: str) -> Any:
     if not fits:
         raise APIResponseError(f"the answer is not {wanted}: {_as_json(value)}", body=value)
     return value
 
-
 def _check_size(size: float) -> None:
     if size > _MAX_BODY:
         raise APIResponseError(f"the response is too large: more than {_MAX_BODY} bytes")
-
 
 def _keep_seconds(head: _Head) -> float:
     """How long a connection may be idle after a response, 0 if it must be closed (RFC 9112 section 9.3).
@@ -719,7 +692,6 @@ def _keep_seconds(head: _Head) -> float:
         return 0.0
     hint = "keep-alive" in head.framing and re.search("timeout=([0-9]{1,6})", head.framing["keep-alive"])
     return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS
-
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """Seconds a server asks to wait: `retry-after-ms`, or `Retry-After`, seconds or HTTP date (RFC 9110 10.2.3)."""
@@ -737,17 +709,14 @@ def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     except (ValueError, OverflowError, LookupError, TypeError):  # parsedate_tz trips over some texts
         return None
 
-
 _STATELESS_POSTS: Final = frozenset(
     "/chat/completions /vision/analyze /vision/tags /vision/ocr /vision/video"
     " /moderations /moderations/media /embeddings /rerank".split()
 )
 
-
 def _is_repeatable(method: str, path: str) -> bool:
     """Whether a request may reach the service twice without harm."""
     return method in ("GET", "HEAD", "PUT", "DELETE") or (method == "POST" and path in _STATELESS_POSTS)
-
 
 def _should_retry(error: APIError, repeatable: bool) -> bool:
     """Can we be sure that the service did not act, or may it act twice?"""
@@ -762,11 +731,9 @@ def _should_retry(error: APIError, repeatable: bool) -> bool:
         return error.code != "insufficient_quota"
     return error.status_code in (408, 503) or (repeatable and error.status_code in (500, 502, 504))
 
-
 def _backoff(retry: int, random: float) -> float:
     """Seconds before a retry, numbered from 1: 0.1, 0.2, 0.4, 0.8, 0.8 …, less up to a quarter; *random* in [0, 1)."""
     return min(0.1 * 2.0 ** min(retry - 1, 3), 0.8) * (1 - random / 4)
-
 
 def _split_thinking(text: str) -> tuple[str, Optional[str]]:
     """An assistant's text without its `<think>…</think>` parts, and those parts; None if there are none.
@@ -789,7 +756,6 @@ def _split_thinking(text: str) -> tuple[str, Optional[str]]:
     reasoning = "\n\n".join(part.strip() for part in thoughts if part.strip())
     return "".join(content).strip(), reasoning if start else None
 
-
 def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]:
     """Trims a text in place; its reasoning: what was given, else what was split out of it."""
     text = holder.get(key) if isinstance(holder, dict) else None
@@ -797,7 +763,6 @@ def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]
         holder[key], split = (text.strip(), None) if reasoning else _split_thinking(text)
         return reasoning if split is None else split
     return reasoning
-
 
 def _tidy_completion(response: Any) -> Any:
     """Trims an answer's texts and puts its reasoning, wherever the server put it, into `choice.reasoning_content`."""
@@ -816,7 +781,6 @@ def _tidy_completion(response: Any) -> Any:
         _check(False, response, 'a completion with "choices"')
     return response
 
-
 def _tidy_message(message: Any) -> Any:
     """The same for a message of a thread; only the assistant's are touched."""
     if message.get("role") == "assistant":
@@ -828,18 +792,14 @@ def _tidy_message(message: Any) -> Any:
             message["reasoning_content"] = given or "\n\n".join(filter(None, found))
     return message
 
-
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
-
 def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
-
 
 # ----------------------------------------------------------------------------------------------- connections
 
@@ -851,10 +811,8 @@ _FOREVER: Final = float("inf")
 _clock = time.monotonic
 _time_of_day = time.time
 
-
 def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 2**32
-
 
 def _sleep(seconds: float) -> None:
     call = _current_call()
@@ -863,10 +821,8 @@ def _sleep(seconds: float) -> None:
     elif call.wait(seconds):
         call.track(None)
 
-
 def _deadline(timeout: Optional[float]) -> float:
     return _FOREVER if timeout is None else _clock() + timeout
-
 
 def _left(deadline: float) -> float:
     """Seconds left of a call's budget; more than none."""
@@ -875,11 +831,9 @@ def _left(deadline: float) -> float:
         raise socket.timeout("timed out")
     return left
 
-
 class _Call(threading.Event):
     """A call that another thread may cancel: then it is set, its exchange is aborted, and its waits end."""
 
-    begun = False  # it has a thread
     exchange: Any = None  # what it waits for
     deadline = _FOREVER  # of its wait for a thread and what follows
 
@@ -893,20 +847,16 @@ class _Call(threading.Event):
         if self.is_set():
             raise APIConnectionError("the call was cancelled", stage="final")
 
-
 _current = threading.local()  # .call: what `AsyncClient` runs in this thread, and may cancel
-
 
 def _current_call() -> Optional[_Call]:
     return getattr(_current, "call", None)
-
 
 def _track(exchange: Any) -> None:
     """Lets a call be cancelled while it waits for this exchange."""
     call = _current_call()
     if call is not None:
         call.track(exchange)
-
 
 class _Origin(NamedTuple):
     """Where requests go: what a URL says before its path, and the proxy on the way."""
@@ -921,7 +871,6 @@ class _Origin(NamedTuple):
     @property
     def address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
 
 def _parse_origin(url: str, name: str) -> _Origin:
     """The origin of an http or https URL, with its user info (RFC 7617). No error repeats the URL and its password."""
@@ -944,13 +893,11 @@ def _parse_origin(url: str, name: str) -> _Origin:
     port, name = parts.port or own, f"[{host}]" if ":" in host else host
     return _Origin(parts.scheme, host, port, name if port == own else f"{name}:{port}", credentials=credentials)
 
-
 def _parse_proxy(url: str) -> _Origin:
     url = url if "://" in url else f"http://{url}"
     if not url.lower().startswith("http://"):
         raise ValueError(f"a proxy must be reached by http://, not {url.partition('://')[0]!r}")
     return _parse_origin(url, "the proxy's URL")
-
 
 def _environment_proxy(origin: _Origin) -> Optional[str]:
     """The proxy that the environment names, as urllib reads it, which is imported only if there is one."""
@@ -961,7 +908,6 @@ def _environment_proxy(origin: _Origin) -> Optional[str]:
     proxies = getproxies_environment()
     found = proxies.get(origin.scheme) or proxies.get("all")
     return None if not found or proxy_bypass(origin.address) else found
-
 
 def _failure(error: OSError, doing: str, stage: str) -> APIError:
     """The APIError for a failure of the network while *doing* something."""
@@ -976,14 +922,12 @@ def _failure(error: OSError, doing: str, stage: str) -> APIError:
         text += " on macOS run 'Install Certificates.command'"
     return APIConnectionError(text, stage=stage)
 
-
 def _close(sock: Optional[socket.socket]) -> None:
     try:
         if sock is not None:
             sock.close()
     except OSError:
         pass
-
 
 class _Idle:
     """A socket that waits for its next request."""
@@ -994,7 +938,6 @@ class _Idle:
 
     def has_expired(self) -> bool:
         return not 0 <= _time_of_day() - self.since < self.seconds
-
 
 def _is_silent(sock: socket.socket) -> bool:
     """Whether nothing has come that nobody asked for, nor the connection's end."""
@@ -1011,7 +954,6 @@ def _is_silent(sock: socket.socket) -> bool:
         except OSError as error:
             return type(error).__name__ == "SSLWantReadError"
     return not readable
-
 
 class _Exchange:
     """A place among a session's connections, the socket once there is one, and the one request and answer it is for.
@@ -1170,7 +1112,6 @@ class _Exchange:
     def _finish(self) -> None:
         self.session._release(self, 0 if self._body.excess else self._keep)
 
-
 class _Closing:
     """What `with` closes at its end."""
 
@@ -1181,7 +1122,6 @@ class _Closing:
         self.close()
 
     def close(self) -> None: ...
-
 
 class Session(_Closing):
     """A pool of connections, for any number of threads and clients. A call more than max_connections waits for one.
@@ -1354,18 +1294,14 @@ class Session(_Closing):
         for sock in dropped:
             _close(sock)
 
-
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
-
 
 def _forget_parent() -> None:
     for session in list(_sessions):
         session._forget()
 
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)
-
 
 class _ForeignExchange:
     """The answer of a foreign session, read as an `_Exchange` is."""
@@ -1384,7 +1320,6 @@ class _ForeignExchange:
             return next((piece for piece in self._pieces if piece), b"")
         except OSError as error:
             raise _foreign_failure(error, "reading the answer", deadline) from error
-
 
 class _ForeignSession(Session):
     """A `requests.Session`, or what looks like one: it brings its own pool, proxies and TLS."""
@@ -1413,16 +1348,13 @@ class _ForeignSession(Session):
         _track(exchange)
         return exchange
 
-
 def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     if deadline <= _clock() or "Timeout" in type(error).__name__:
         return APITimeoutError(doing)
     reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
 
-
 _AnyExchange = Union[_Exchange, _ForeignExchange]
-
 
 def _read_all(response: _AnyExchange, deadline: float) -> Union[bytes, bytearray]:
     """The whole body of an answer, at most 64 MiB."""
@@ -1436,11 +1368,9 @@ def _read_all(response: _AnyExchange, deadline: float) -> Union[bytes, bytearray
         more = response.read_some(deadline)
     return data
 
-
 # --------------------------------------------------------------------------------------------------- streams
 
 _DRAIN_SECONDS: Final = 0.05  # for the end of a response behind its last event; a new connection costs about as much
-
 
 class _EventDecoder:
     """Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
@@ -1484,11 +1414,9 @@ class _EventDecoder:
         _check_size(self._size)
         return events
 
-
 _GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refusal", "arguments"))  # piece by piece
 _NESTED: Final = frozenset(("delta", "function", "logprobs"))
 _NUMBERED: Final = frozenset(("choices", "tool_calls"))  # lists whose items come in pieces, each with its index
-
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
     """The object that parts of it add up to, key by key."""
@@ -1509,7 +1437,6 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
             whole[key] = next(filter(None, values), values[0]) if key in ("id", "name", "created") else values[-1]
     return whole
 
-
 def _joined_items(parts: Sequence[Mapping[str, Any]]) -> list[Object]:
     """The items of a numbered list. A part without an index belongs to the last item, unless it has its own ID."""
     items: dict[int, list[Mapping[str, Any]]] = {}
@@ -1521,13 +1448,11 @@ def _joined_items(parts: Sequence[Mapping[str, Any]]) -> list[Object]:
         items.setdefault(int(number), []).append(part)
     return [Object(_joined(items[number]), index=number) for number in sorted(items)]
 
-
 def _completion(chunks: Sequence[Mapping[str, Any]]) -> Any:
     """The answer that chunks add up to, as `create_chat_completion` returns it."""
     answer = Object(_joined(chunks), object="chat.completion")
     answer["choices"] = [_joined_choice(**choice) for choice in answer.get("choices") or ()]
     return _tidy_completion(answer)
-
 
 def _joined_choice(index: int, delta: Any = None, **fields: Any) -> Object:
     message = Object({"role": "assistant", "content": None, **(delta or {})})
@@ -1541,7 +1466,6 @@ def _joined_choice(index: int, delta: Any = None, **fields: Any) -> Object:
     message["role"] = message["role"] or "assistant"
     message["content"] = message["content"] or (None if message.get("tool_calls") else "")
     return Object({"index": index, "message": message, "finish_reason": None, **fields})
-
 
 class ChatCompletionStream(_Closing):
     """An answer while it is written: iterate it for its chunks, or `text_stream` for the text alone.
@@ -1667,7 +1591,6 @@ class ChatCompletionStream(_Closing):
             pass
         self.close()
 
-
 def _as_chunk(answer: Any) -> Any:
     """A whole completion as the only chunk of a stream."""
     choices = []
@@ -1676,9 +1599,7 @@ def _as_chunk(answer: Any) -> Any:
         choices.append({**{key: value for key, value in choice.items() if key != "message"}, "delta": delta})
     return {**answer, "object": "chat.completion.chunk", "choices": choices}
 
-
 # ----------------------------------------------------------------------------------------------------- tools
-
 
 def function_tool(function: Callable[..., Any]) -> Tool:
     """The OpenAI tool dict of a Python function, for `tools=[…]`.
@@ -1687,7 +1608,6 @@ def function_tool(function: Callable[..., Any]) -> Tool:
     JSON schema from its type hints, `required` from its defaults. TypeError names a parameter that cannot be described.
     """
     return _Function(function).tool
-
 
 class _Function:
     """A Python function, what the model is told of it, and the schema that its arguments must fit."""
@@ -1720,14 +1640,12 @@ class _Function:
         about = _given(name=self.name, description=description or None, parameters=self.schema)
         self.tool = Tool(type="function", function=about)
 
-
 class _Schema(dict[str, Any]):
     """A JSON schema, and the class (an Enum, a dataclass), if any, of which a value that fits it becomes a member."""
 
     def __init__(self, becomes: Any = None, **schema: Any) -> None:
         super().__init__(schema)
         self.becomes = becomes
-
 
 _JSON_TYPES: Final[dict[str, tuple[Any, str]]] = {
     "string": (str, "a text"),
@@ -1738,7 +1656,6 @@ _JSON_TYPES: Final[dict[str, tuple[Any, str]]] = {
     "array": (list, "a list"),
     "object": (dict, "an object"),
 }
-
 
 def _schema(hint: Any) -> _Schema:
     """The JSON schema of a type hint; TypeError if there is no simple one."""
@@ -1772,13 +1689,11 @@ def _schema(hint: Any) -> _Schema:
         return _class_schema(hint)
     raise TypeError(f"{hint!r} has no simple JSON schema")
 
-
 def _enum_schema(values: Sequence[Any], becomes: Any = None) -> _Schema:
     if not all(isinstance(value, (str, int, float, type(None))) for value in values):
         raise TypeError("only texts, numbers, booleans and None can be choices")
     kinds = {_schema(type(value))["type"] for value in values}
     return _Schema(becomes, enum=list(values), **({"type": kinds.pop()} if len(kinds) == 1 else {}))
-
 
 def _class_schema(cls: Any) -> _Schema:
     """The JSON schema of a dataclass or a TypedDict."""
@@ -1796,7 +1711,6 @@ def _class_schema(cls: Any) -> _Schema:
     schema.update(_given(required=[name for name in hints if name in required] or None))
     _add_descriptions(schema, inspect.getdoc(cls) or "")
     return schema
-
 
 def _add_descriptions(schema: _Schema, docstring: str) -> str:
     """Adds what a docstring in Google, NumPy or Sphinx style says of each parameter; returns what it says before."""
@@ -1817,7 +1731,6 @@ def _add_descriptions(schema: _Schema, docstring: str) -> str:
     fields = r":(?:param|arg|type|return|rtype|raise|yield)\w*\b.*:"
     end = rf"(?m)^(?:(?:{titles}|Returns|Yields|Raises|Examples?):$|.+\n---+$|{fields})"
     return re.split(end, docstring, maxsplit=1)[0].strip()
-
 
 def _fit(value: Any, schema: Any, where: str) -> Any:
     """The argument that a JSON value stands for; a ValueError tells the model why it does not fit the schema."""
@@ -1853,7 +1766,6 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         value = {name: _fit(item, members[name], repr(name)) for name, item in value.items()}
     return schema.becomes(**value) if schema.becomes else value
 
-
 def _result_text(result: Any) -> str:
     """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
     import enum
@@ -1871,7 +1783,6 @@ def _result_text(result: Any) -> str:
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=plain)
     return str(text.encode("utf-8", "replace"), "utf-8")
 
-
 def _functions(request: dict[str, Any]) -> dict[str, _Function]:
     """The Python functions among a request's tools, by name."""
     if not isinstance(request["messages"], list):
@@ -1879,7 +1790,6 @@ def _functions(request: dict[str, Any]) -> dict[str, _Function]:
     request["tools"] = list(request.get("tools") or ())
     functions = [_Function(tool) for tool in request["tools"] if not isinstance(tool, Mapping)]
     return {function.name: function for function in functions}
-
 
 def _prepare(functions: dict[str, _Function], call: Mapping[str, Any]) -> tuple[_Function, dict[str, Any]]:
     """The function of a call, and its arguments; a ValueError tells the model what is wrong with them."""
@@ -2638,7 +2548,6 @@ class AsyncChatCompletionStream:
 
 # ---------------------------------------------------------------------------------------------- command line
 
-
 def _options(argv: Optional[Sequence[str]]) -> Any:
     import argparse
 
@@ -2670,7 +2579,6 @@ def _options(argv: Optional[Sequence[str]]) -> Any:
     finally:
         sys.stdout.flush()  # the help
 
-
 class _Console:
     """Standard output and error. No text of a model or a server can drive a terminal; a pipe gets it as it is."""
 
@@ -2691,7 +2599,6 @@ class _Console:
         self.write(f"pixigpt: {' '.join(str(error).split())}\n", sys.stderr)
         return status
 
-
 def _parts(chunks: Iterable[Any]) -> Iterator[tuple[bool, str]]:
     """The parts of an answer: (whether it is a thought, text). Thoughts have a field of their own or stand in tags."""
     thinking, tags, held = False, True, ""
@@ -2709,7 +2616,6 @@ def _parts(chunks: Iterable[Any]) -> Iterator[tuple[bool, str]]:
         ready, held = (held[:begun], held[begun:]) if begun >= 0 else (held, "")
         yield thinking, ready
     yield thinking, held
-
 
 def _ask(client: Client, messages: list[Any], prompt: str, options: Any, console: _Console) -> list[Any]:
     """Prints the answer as it comes; returns the messages of this turn."""
@@ -2733,7 +2639,6 @@ def _ask(client: Client, messages: list[Any], prompt: str, options: Any, console
     if console.begun:
         console.write("\n", console.begun)
     return [*turn, Message(role="assistant", content=answer)]
-
 
 def _chat(client: Client, messages: list[Any], options: Any, console: _Console) -> int:
     """Turn by turn until Ctrl-D. Ctrl-C stops an answer; a turn that failed is as if it had not been."""
@@ -2759,7 +2664,6 @@ def _chat(client: Client, messages: list[Any], options: Any, console: _Console) 
         except APIError as error:
             status = console.fail(error, 0 if terminal else 1)
 
-
 def _run(options: Any, console: _Console) -> int:
     client = Client(base_url=options.base_url, timeout=options.timeout)
     if options.list_assistants:
@@ -2779,7 +2683,6 @@ def _run(options: Any, console: _Console) -> int:
     if prompt.strip():
         messages += _ask(client, messages, prompt, options, console)
     return _chat(client, messages, options, console) if chat else 0
-
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """The command line, see `pixigpt --help`: runs it with the arguments and returns the exit status."""
@@ -2802,7 +2705,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except OSError as error:  # of standard output: what it still holds would fail again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if isinstance(error, BrokenPipeError) else console.fail(error, 1)
-
 
 if __name__ == "__main__":
     sys.exit(main())
