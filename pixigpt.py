@@ -526,6 +526,24 @@ def _render(method: str, target: str, host: str, headers: Mapping[str, str], bod
         lines.append(f"Content-Length: {len(body or b'')}")
     return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
 
+def _head_end(data: bytes, start: int) -> int:
+    """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
+    if not b"HTTP/".startswith(data[:5]):
+        raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
+    found = _HEAD_END.search(data, start)
+    end = found.end() if found else 0
+    if (end or len(data)) > _MAX_HEAD:
+        raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
+    return end
+
+def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        name, value = name.lower(), value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
 class _Head(NamedTuple):
     """The head of a response."""
     version: int  # 0 or 1, of HTTP/1.x
@@ -547,24 +565,6 @@ def _parse_head(data: bytes) -> _Head:
     framing = _headers(_FRAMING.findall(data.decode("latin-1").lower()))
     return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
 
-def _head_end(data: bytes, start: int) -> int:
-    """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
-    if not b"HTTP/".startswith(data[:5]):
-        raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
-    found = _HEAD_END.search(data, start)
-    end = found.end() if found else 0
-    if (end or len(data)) > _MAX_HEAD:
-        raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
-    return end
-
-def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
 class _Body:
     """Where a response's body ends (RFC 9112 section 6). What two readers could understand differently is an error.
 
@@ -581,7 +581,7 @@ class _Body:
         elif coding == "chunked" and length is None and head.version == 1:
             self._chunked = True
         elif coding is not None or (length is not None and not re.fullmatch("[0-9]{1,15}", length)):
-            raise APIResponseError(f"cannot tell where the response ends: {_as_json(head.framing)}")
+            raise APIResponseError("cannot tell where the response ends: odd content-length or transfer-encoding")
         elif length is None:
             self._left = _UNTIL_CLOSED
         else:
@@ -593,10 +593,8 @@ class _Body:
         if self._chunked:
             return self._feed_chunked(self._held + data)
         self._left -= len(data)
-        if self._left < 0:
-            self.excess, data, self._left = True, data[: int(self._left)], 0
-        self.complete = not self._left
-        return data
+        self.complete, self.excess = self._left <= 0, self._left < 0
+        return data[: int(self._left)] if self.excess else data
 
     def end(self) -> None:
         """The connection ended."""
@@ -609,21 +607,18 @@ class _Body:
         while not self._last:
             pieces.append(data[start : start + size])
             start += size
-            line = _CHUNK.match(data, start)
-            if line is None:
+            match = _CHUNK.match(data, start)
+            if match is None:
                 break
-            size, start = int(line[1], 16), line.end()
+            size, start = int(match[1], 16), match.end()
             if not size:
                 self._last, start = True, start - 2  # the line end belongs to the trailers
         self._left, self._held = max(0, start - len(data)), data[start:]
+        line = self._held[2:]  # as far as it has come
         if self._last:
             trailers, end, rest = self._held.partition(b"\r\n\r\n")
-            self.complete, self.excess = bool(end), bool(rest)
-            malformed = b"\n" in trailers.replace(b"\r\n", b"")
-        else:
-            trailers = self._held
-            malformed = not b"\r\n".startswith(trailers[:2]) or b"\n" in trailers[2:]
-        if malformed or len(trailers) > _MAX_HEAD:
+            self.complete, self.excess, line = bool(end), bool(rest), trailers.replace(b"\r\n", b"")
+        if not b"\r\n".startswith(self._held[:2]) or b"\n" in line or len(line) > _MAX_HEAD:
             raise APIResponseError(f"malformed chunked response: {self._held[:80]!r} where a chunk should begin")
         return b"".join(pieces)
 
@@ -642,7 +637,7 @@ def _keep_seconds(head: _Head) -> float:
     if not head.clean or "close" in options or (head.version == 0 and "keep-alive" not in options):
         return 0.0
     hint = "keep-alive" in head.framing and re.search("timeout=([0-9]{1,6})", head.framing["keep-alive"])
-    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # not used in the second when it closes
+    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # a second early, lest it is closed meanwhile
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """Seconds a server asks to wait: `retry-after-ms`, or `Retry-After`, seconds or HTTP date (RFC 9110 10.2.3)."""
@@ -650,12 +645,13 @@ def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
         if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{0,30})?", headers.get(name, "")):
             return min(float(headers[name]) * unit, 1e9)  # more than a clock can wait is as good as for ever
     if headers.get("retry-after", "")[:1].isalpha():
-        from email.utils import parsedate_to_datetime
+        from email.utils import mktime_tz, parsedate_tz
 
         try:
-            return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - now)
+            date = parsedate_tz(headers["retry-after"])
+            return None if date is None else max(0.0, mktime_tz(date) - now)
         except (ValueError, OverflowError, LookupError, TypeError):
-            pass  # not a date
+            pass  # some texts make it trip
     return None
 
 def _is_repeatable(method: str, path: str) -> bool:
@@ -692,10 +688,12 @@ def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]
         holder[key] = text.strip()
         return reasoning
     pieces = _THINK_TAG.split(text)  # between two texts stands the slash of a tag, or ""
-    content, thoughts, thinking = [], [], pieces[1:2] == ["/"]
+    content: list[str] = []
+    thoughts: list[str] = []
+    is_thought = pieces[1:2] == ["/"]
     for piece, slash in zip(pieces[::2], [*pieces[1::2], ""]):
-        (thoughts if thinking else content).append(piece)
-        thinking = not slash
+        (thoughts if is_thought else content).append(piece)
+        is_thought = not slash
     holder[key] = "".join(content).strip()
     return "\n\n".join(filter(None, map(str.strip, thoughts))) if thoughts else reasoning
 
