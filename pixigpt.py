@@ -1013,7 +1013,7 @@ class _Exchange:
         """The head of the answer, and what comes with it. Interim responses are passed over (RFC 9110 15.2)."""
         data, searched = b"", 0
         for _ in range(_MAX_INTERIM):
-            while not (end := _head_end(data, searched)):
+            while not data or not (end := _head_end(data, searched)):
                 searched = max(0, len(data) - 3)
                 more = self._armed(deadline).recv(_RECEIVE_BYTES)
                 if not more:
@@ -1101,10 +1101,13 @@ class Session(_Closing):
 
     def _forget(self) -> None:
         """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
-        for holder in (*self._idle, *(reference() for reference in self._active.values())):
-            if holder is not None and holder.sock is not None:
-                os.close(holder.sock.detach())
-                holder.sock = None
+        sockets = [idle.sock for idle in self._idle]
+        for exchange in [reference() for reference in self._active.values()]:
+            if exchange is not None and exchange.sock is not None:
+                sockets.append(exchange.sock)
+                exchange.sock = None
+        for sock in sockets:
+            os.close(sock.detach())
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()
@@ -1183,10 +1186,11 @@ class Session(_Closing):
         exchange = _Exchange(self, route)
         try:
             with self._lock:  # critical section: a place among the active, or one in the queue
-                self._waiting.append(exchange)
-                self._admit()
-                if exchange in self._waiting:
+                if len(self._active) < self.max_connections and not self._waiting:
+                    self._active[id(exchange)] = weakref.ref(exchange)
+                else:
                     exchange.turn = threading.Event()
+                    self._waiting.append(exchange)
             _track(exchange)
             if exchange.turn is not None and not self._closed:
                 left = deadline - _clock()
@@ -1212,9 +1216,10 @@ class Session(_Closing):
         """The newest idle socket that fits. If there is none, there is room for one more: the oldest is closed."""
         surplus = None
         with self._lock:  # critical section
-            for place in range(0 if fresh else len(self._idle))[::-1]:
-                if self._idle[place].route == route:
-                    return self._idle.pop(place)
+            for idle in () if fresh else reversed(self._idle):
+                if idle.route == route:
+                    self._idle.remove(idle)
+                    return idle
             if self._idle and len(self._active) + len(self._idle) > self.max_connections:
                 surplus = self._idle.pop(0)
         if surplus is not None:
@@ -1223,35 +1228,37 @@ class Session(_Closing):
 
     def _release(self, exchange: _Exchange, keep_seconds: float) -> None:
         """An exchange is over, its socket is idle for so many seconds at most. The next in the queue has its turn."""
-        dropped = [exchange.sock]
+        dropped: list[Optional[socket.socket]] = []
         with self._lock:  # critical section
-            if exchange.sock is not None and keep_seconds > 0 and not self._closed:
-                self._idle.append(_Idle(exchange.route, exchange.sock, keep_seconds))
-                dropped = []
-            exchange.sock, exchange.over = None, True
             while self._idle and self._idle[0].has_expired():
                 dropped.append(self._idle.pop(0).sock)
+            if exchange.sock is not None and keep_seconds > 0 and not self._closed:
+                self._idle.append(_Idle(exchange.route, exchange.sock, keep_seconds))
+            else:
+                dropped.append(exchange.sock)
+            exchange.sock, exchange.over = None, True
             self._active.pop(id(exchange), None)
             if exchange.turn is not None and exchange in self._waiting:
                 self._waiting.remove(exchange)
-            self._admit()
+            while self._waiting and len(self._active) < self.max_connections:
+                following = self._waiting.popleft()
+                self._active[id(following)] = weakref.ref(following)
+                if following.turn is not None:
+                    following.turn.set()
         for sock in dropped:
             _close(sock)
-
-    def _admit(self) -> None:
-        """Gives free places to those who wait, in their order."""
-        while self._waiting and len(self._active) < self.max_connections:
-            exchange = self._waiting.popleft()
-            self._active[id(exchange)] = weakref.ref(exchange)
-            if exchange.turn is not None:
-                exchange.turn.set()
 
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
+def _forget_parent() -> None:
+    for session in list(_sessions):
+        session._forget()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: [session._forget() for session in list(_sessions)])
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 class _ForeignExchange:
