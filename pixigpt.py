@@ -580,12 +580,12 @@ class _Body:
             self.excess = method != "HEAD" and (coding is not None or length not in (None, "0"))
         elif coding == "chunked" and length is None and head.version == 1:
             self._chunked = True
-        elif coding is not None or (length is not None and not re.fullmatch("[0-9]{1,15}", length)):
+        elif coding is not None or (length is not None and (len(length) > 15 or not length.isdecimal())):
             raise APIResponseError("cannot tell where the response ends: odd content-length or transfer-encoding")
         elif length is None:
             self._left = _UNTIL_CLOSED
         else:
-            self._left = int(length)
+            self._left = int(length)  # ASCII digits, for Latin-1 has no other decimals
             _check_size(self._left)
         self.complete = not (self._left or self._chunked)
 
