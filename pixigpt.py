@@ -637,7 +637,7 @@ def _keep_seconds(head: _Head) -> float:
     if not head.clean or "close" in options or (head.version == 0 and "keep-alive" not in options):
         return 0.0
     hint = "keep-alive" in head.framing and re.search("timeout=([0-9]{1,6})", head.framing["keep-alive"])
-    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # a second early, lest it is closed meanwhile
+    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # a second before it closes
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """Seconds a server asks to wait: `retry-after-ms`, or `Retry-After`, seconds or HTTP date (RFC 9110 10.2.3)."""
