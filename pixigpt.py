@@ -10,17 +10,8 @@
 
 The file is a house of floors, each built on those below it: shapes (TypedDicts, and `Object`, a dict with attributes),
 errors, wire (bytes in, values out: no I/O, no clock), connections (`Session`, the pool), streams, tools (functions that
-the model calls), client (one retry loop, then the endpoints), asyncio, command line.
-
-What can go wrong once the arguments were accepted:
-
-    APIError                     message, type, code, param, status_code, request_id, retry_after, headers, body
-    |-- APIConnectionError       no usable response: DNS, refused, reset, TLS, proxy
-    |   `-- APITimeoutError      the budget is spent; also a TimeoutError
-    |-- APIResponseError         a response that is not what it must be
-    |-- BadRequestError 400, 422; AuthenticationError 401; PermissionDeniedError 403; NotFoundError 404
-    |-- ConflictError 409; RateLimitError 429; ServerError 5xx
-    `-- RunError                 a run ended otherwise than completed; also a RuntimeError
+the model calls), client (one retry loop, then the endpoints), asyncio, command line. What goes wrong once the
+arguments of a call were accepted is an `APIError`.
 
 MIT licence, https://github.com/PixiGPT/pixigpt-py
 """
@@ -76,15 +67,9 @@ if TYPE_CHECKING:
 
     _P = ParamSpec("_P")
 else:
-    class _StandIn:
-        """For what `typing` does not have yet: NotRequired before Python 3.11, ReadOnly before 3.13."""
-
-        def __getitem__(self, item):
-            return item
-
     Shape = TypedDict
-    NotRequired = getattr(typing, "NotRequired", _StandIn())
-    ReadOnly = getattr(typing, "ReadOnly", _StandIn())
+    NotRequired = getattr(typing, "NotRequired", Union)  # before Python 3.11; Union[x] is x
+    ReadOnly = getattr(typing, "ReadOnly", Union)  # before Python 3.13
 
 _R = TypeVar("_R")
 
@@ -99,23 +84,20 @@ class ToolCall(Shape):
     type: str
     function: ToolCallFunction
 
-class Message(Shape):
-    """A message of a chat. role: system, user, assistant or tool. content: text, or None beside tool calls."""
-    role: str
-    content: Optional[str]
-    tool_calls: NotRequired[list[ToolCall]]
+class RequestMessage(Shape):
+    """A message as it is sent: a `Message`, or one whose content is a list of OpenAI content parts."""
+    role: ReadOnly[str]
+    content: ReadOnly[Union[str, Sequence[Mapping[str, Any]], None]]
+    tool_calls: NotRequired[ReadOnly[Sequence[ToolCall]]]
     tool_call_id: NotRequired[str]
     name: NotRequired[str]
     reasoning_content: NotRequired[Optional[str]]
 
-class RequestMessage(Shape):
-    """A message as it is sent: any `Message`, or one whose content is a list of OpenAI content parts."""
-    role: ReadOnly[str]
-    content: ReadOnly[Union[str, Sequence[Mapping[str, Any]], None]]
-    tool_calls: NotRequired[ReadOnly[Sequence[ToolCall]]]
-    tool_call_id: NotRequired[ReadOnly[str]]
-    name: NotRequired[ReadOnly[str]]
-    reasoning_content: NotRequired[ReadOnly[Optional[str]]]
+class Message(RequestMessage):
+    """A message of a chat. role: system, user, assistant or tool. content: text, or None beside tool calls."""
+    role: str
+    content: Optional[str]
+    tool_calls: NotRequired[list[ToolCall]]
 
 class Tool(Shape):
     """An OpenAI tool: type is "function", function is `{name, description?, parameters: JSON schema}`."""
@@ -160,49 +142,43 @@ class ChatCompletionChoice(Shape):
     finish_reason: str
     reasoning_content: NotRequired[Optional[str]]
 
-class ChatCompletionResponse(Shape):
-    """The answer to a chat request. created: seconds since 1970."""
+class _Completion(Shape):
     id: str
     object: str
-    created: int
+    created: int  # seconds since 1970
     model: str
+
+class ChatCompletionResponse(_Completion):
+    """The answer to a chat request."""
     choices: list[ChatCompletionChoice]
     usage: Usage
 
 class ChoiceDelta(Shape):
-    """What a chunk adds to a message."""
     role: NotRequired[Optional[str]]
     content: NotRequired[Optional[str]]
     reasoning_content: NotRequired[Optional[str]]
     tool_calls: NotRequired[Optional[list[Any]]]
 
 class ChunkChoice(Shape):
-    """What a chunk adds to one answer."""
     index: int
     delta: ChoiceDelta
     finish_reason: NotRequired[Optional[str]]
 
-class ChatCompletionChunk(Shape):
+class ChatCompletionChunk(_Completion):
     """A piece of a streamed answer. choices may be empty; usage is in one of the last chunks, if at all."""
-    id: str
-    object: str
-    created: int
-    model: str
     choices: list[ChunkChoice]
     usage: NotRequired[Optional[Usage]]
 
 class _Stored(Shape):
-    """What the service keeps. created_at: seconds since 1970."""
     id: str
     object: str
-    created_at: int
+    created_at: int  # seconds since 1970
 
 class Thread(_Stored):
     """A conversation that the service remembers."""
     metadata: NotRequired[dict[str, Any]]
 
 class MessageText(Shape):
-    """The text of a block, and what the service notes about parts of it."""
     value: str
     annotations: list[Any]
 
@@ -261,16 +237,15 @@ class Assistant(_Stored):
     instructions: str
     tools_config: NotRequired[Optional[str]]
 
-class VisionAnalyzeRequest(Shape):
-    """A picture, and what to say about it."""
-    image_url: str
-    user_prompt: NotRequired[Optional[str]]
-
 class VisionTagsRequest(Shape):
     """A picture to be tagged or read."""
     image_url: str
 
 VisionOCRRequest = VisionTagsRequest
+
+class VisionAnalyzeRequest(VisionTagsRequest):
+    """A picture, and what to say about it."""
+    user_prompt: NotRequired[Optional[str]]
 
 class VisionVideoRequest(Shape):
     """A video below 10 MB, and what to say about it."""
@@ -307,13 +282,12 @@ class EmbeddingRequest(Shape):
     model: NotRequired[Optional[str]]
 
 class Embedding(Shape):
-    """The vector of the text at `index`."""
     object: str
     embedding: list[float]
     index: int
 
 class EmbeddingResponse(Shape):
-    """A vector for each text."""
+    """A vector for each text, numbered by `index`."""
     object: str
     data: list[Embedding]
     usage: Usage
@@ -326,13 +300,12 @@ class RerankRequest(Shape):
     model: NotRequired[Optional[str]]
 
 class RerankResult(Shape):
-    """A document, where it was in the request, and its score."""
     index: int
     document: str
     relevance_score: float
 
 class RerankResponse(Shape):
-    """The documents, the most relevant first."""
+    """The documents, the most relevant first. index: where one was in the request."""
     object: str
     results: list[RerankResult]
     usage: Usage
@@ -347,7 +320,6 @@ class Object(dict[str, Any]):
 
     An attribute that a shape declares optional is None where the server left it out.
     """
-
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
@@ -355,7 +327,7 @@ class Object(dict[str, Any]):
             return self[name]
         if name in _MAY_BE_ABSENT:
             return None
-        raise AttributeError(f"no {name!r} in this object, which has: {', '.join(map(str, self)) or 'nothing'}")
+        raise AttributeError(f"no {name!r} in this object, which has: {', '.join(self) or 'nothing'}")
 
     __setattr__ = dict.__setitem__
 
@@ -364,8 +336,8 @@ class Object(dict[str, Any]):
             raise AttributeError(name)
         del self[name]
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *map(str, self)})
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *self]
 
     def copy(self) -> "Object":
         return Object(self)
@@ -377,7 +349,6 @@ class APIError(Exception):
 
     status_code: None without a response. retry_after: seconds. headers: names in lower case. body: JSON or text.
     """
-
     type: Optional[str] = None
     code: Optional[str] = None
     param: Optional[str] = None
@@ -397,9 +368,9 @@ class APIError(Exception):
 
     def __str__(self) -> str:
         answer = " ".join(str(part) for part in (self.status_code, self.type) if part)
+        text = ": ".join(part for part in (self.where, answer, self.message) if part)
         notes = [f"request {self.request_id}"] if self.request_id else []
         notes += [f"{self.attempts} attempts"] if self.attempts > 1 else []
-        text = ": ".join(part for part in (self.where, answer, self.message) if part)
         return f"{text} ({', '.join(notes)})" if notes else text
 
 class APIConnectionError(APIError):
@@ -487,14 +458,13 @@ def _as_json(value: Any) -> str:
         return "deeply nested JSON"
 
 def _masked(value: Any, secret: "re.Pattern[str]", depth: int = 0) -> Any:
-    """*value* with every occurrence of *secret* in its texts replaced, and cut off where it is nested beyond reason."""
+    """*value* with every *secret* in its texts replaced, without what is nested beyond reason."""
     if isinstance(value, str):
         return secret.sub("***", value)
     if depth > 50:
         return None
     if isinstance(value, dict):
-        pairs = ((_masked(key, secret), _masked(item, secret, depth + 1)) for key, item in value.items())
-        return type(value)(pairs)
+        return type(value)((_masked(key, secret), _masked(item, secret, depth + 1)) for key, item in value.items())
     return [_masked(item, secret, depth + 1) for item in value] if isinstance(value, list) else value
 
 # ------------------------------------------------------------------------------------------------------ wire
@@ -502,15 +472,16 @@ def _masked(value: Any, secret: "re.Pattern[str]", depth: int = 0) -> Any:
 
 _MAX_BODY: Final = 64 << 20  # bytes of one answer
 _MAX_HEAD: Final = 64 << 10  # bytes of a response head, or of trailers; http.client allows as much for one line
-_MAX_LINE: Final = 4 << 10  # bytes of a chunk's size line with its extensions
 _MAX_INTERIM: Final = 20  # 1xx responses before the real one
 _MIN_THINKING_TOKENS: Final = 3000
 _IDLE_SECONDS: Final = 55.0  # load balancers commonly close after 60
+_UNTIL_CLOSED: Final = float("inf")  # bytes of a body that ends with its connection
 
 _HEAD: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n\0]*))?\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n)*)\r\n"
 )
 _FRAMING: Final = re.compile(r"\n(content-length|transfer-encoding|connection|keep-alive):([^\r]*)")
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
 _CHUNK: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]{0,4096})?\r\n")
 _THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
@@ -524,13 +495,12 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 _JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 
 def _decode(data: Union[bytes, bytearray]) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
-        text = data.decode("utf-8")
-        return _JSON.decode(text[1:] if text.startswith("\ufeff") else text)
+        return _JSON.decode(data.decode("utf-8").removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         problem = _excerpt(str(error))
     text = data[:4096].decode("utf-8", "replace")  # outside of the handler: its error would carry all of the data along
@@ -540,15 +510,14 @@ def _encode(value: Any, field: str = "") -> bytes:
     """The JSON text of a request's body; an error names the field that JSON cannot hold."""
     try:
         return _ENCODER.encode(value).encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        problem: Any = error
-    if not isinstance(problem, RecursionError) and "Circular" not in str(problem):
+    except RecursionError:
+        raise ValueError(f"{field or 'the request'} cannot be sent as JSON: it is circular or too deep") from None
+    except (TypeError, ValueError) as error:
         sequence = value if isinstance(value, (list, tuple)) else ()
         for key, item in value.items() if isinstance(value, dict) else enumerate(sequence):
             _encode(item, f"{field}[{key!r}]" if field else str(key))
-    reason = f"{problem.reason} in a text" if isinstance(problem, UnicodeEncodeError) else str(problem)
-    kind = TypeError if isinstance(problem, TypeError) else ValueError
-    raise kind(f"{field or 'the request'} cannot be sent as JSON: {reason}")
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{field or 'the request'} cannot be sent as JSON: {error}") from None
 
 def _render(method: str, target: str, host: str, headers: Mapping[str, str], body: Optional[bytes]) -> memoryview:
     """A request as it is sent; a view, which shows nothing of the key where a traceback shows values."""
@@ -557,18 +526,32 @@ def _render(method: str, target: str, host: str, headers: Mapping[str, str], bod
         lines.append(f"Content-Length: {len(body or b'')}")
     return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
 
+def _head_end(data: bytes, start: int) -> int:
+    """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
+    if not b"HTTP/".startswith(data[:5]):
+        raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
+    found = _HEAD_END.search(data, start)
+    end = found.end() if found else 0
+    if (end or len(data)) > _MAX_HEAD:
+        raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
+    return end
+
+def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        name, value = name.lower(), value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
 class _Head(NamedTuple):
-    """The head of a response. Its header fields as they came, and those that frame the message by name.
-
-    clean: no line is in doubt.
-    """
-
+    """The head of a response."""
     version: int  # 0 or 1, of HTTP/1.x
     status: int
     reason: str
-    fields: bytes
-    framing: dict[str, str]
-    clean: bool
+    fields: bytes  # all header fields as they came
+    framing: dict[str, str]  # those that frame the message, by name, in lower case
+    clean: bool  # no line is in doubt
 
 def _parse_head(data: bytes) -> _Head:
     """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
@@ -582,26 +565,6 @@ def _parse_head(data: bytes) -> _Head:
     framing = _headers(_FRAMING.findall(data.decode("latin-1").lower()))
     return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
 
-def _head_end(data: bytes, start: int) -> int:
-    """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
-    end = data.find(b"\r\n\r\n", start) + 4
-    if end < 4:
-        lenient = re.compile(rb"\n\r?\n").search(data, start)
-        end = lenient.end() if lenient else 0
-    if not b"HTTP/".startswith(data[:5]):
-        raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
-    if (end or len(data)) > _MAX_HEAD:
-        raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
-    return end
-
-def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
 class _Body:
     """Where a response's body ends (RFC 9112 section 6). What two readers could understand differently is an error.
 
@@ -609,24 +572,20 @@ class _Body:
     """
 
     def __init__(self, method: str, head: _Head) -> None:
+        coding, length = head.framing.get("transfer-encoding"), head.framing.get("content-length")
         self.excess = self._chunked = self._last = False  # _last: the chunk of size 0 has come
         self._left: float = 0  # bytes to the end of the body, or of the chunk
         self._held = b"\r\n"  # what is not read yet: so each chunk has a line end, its size line, its data
-        coding, length = head.framing.get("transfer-encoding"), head.framing.get("content-length")
-        if method == "HEAD":
-            pass
-        elif head.status in (204, 304):
-            self.excess = coding is not None or length not in (None, "0")  # a body may come that must not be
-        elif coding is not None:
-            if coding.lower() != "chunked" or length is not None or head.version == 0:
-                raise APIResponseError(f"cannot tell where the response ends: transfer-encoding {coding[:80]!r}")
+        if method == "HEAD" or head.status in (204, 304):  # no body, but one may come that must not
+            self.excess = method != "HEAD" and (coding is not None or length not in (None, "0"))
+        elif coding == "chunked" and length is None and head.version == 1:
             self._chunked = True
+        elif coding is not None or (length is not None and (len(length) > 15 or not length.isdecimal())):
+            raise APIResponseError("cannot tell where the response ends: odd content-length or transfer-encoding")
         elif length is None:
             self._left = _UNTIL_CLOSED
-        elif not re.fullmatch("[0-9]{1,15}", length):
-            raise APIResponseError(f"cannot tell where the response ends: content-length {length[:80]!r}")
         else:
-            self._left = int(length)
+            self._left = int(length)  # ASCII digits, for Latin-1 has no other decimals
             _check_size(self._left)
         self.complete = not (self._left or self._chunked)
 
@@ -634,10 +593,8 @@ class _Body:
         if self._chunked:
             return self._feed_chunked(self._held + data)
         self._left -= len(data)
-        if self._left < 0:
-            self.excess, data, self._left = True, data[: int(self._left)], 0
-        self.complete = not self._left
-        return data
+        self.complete, self.excess = self._left <= 0, self._left < 0
+        return data[: int(self._left)] if self.excess else data
 
     def end(self) -> None:
         """The connection ended."""
@@ -647,31 +604,23 @@ class _Body:
 
     def _feed_chunked(self, data: bytes) -> bytes:
         pieces, start, size = [], 0, int(self._left)
-        while True:
+        while not self._last:
             pieces.append(data[start : start + size])
             start += size
-            line = None if self._last or start >= len(data) else _CHUNK.match(data, start)
-            if line is None:
+            match = _CHUNK.match(data, start)
+            if match is None:
                 break
-            size, start = int(line[1], 16), line.end()
+            size, start = int(match[1], 16), match.end()
             if not size:
-                self._last = True
-                start -= 2  # the line end belongs to the trailers
+                self._last, start = True, start - 2  # the line end belongs to the trailers
         self._left, self._held = max(0, start - len(data)), data[start:]
+        line = self._held[2:]  # as far as it has come
         if self._last:
-            self._end_trailers()
-        elif len(self._held) > _MAX_LINE or not b"\r\n".startswith(self._held[:2]) or b"\n" in self._held[2:]:
+            trailers, end, rest = self._held.partition(b"\r\n\r\n")
+            self.complete, self.excess, line = bool(end), bool(rest), trailers.replace(b"\r\n", b"")
+        if not b"\r\n".startswith(self._held[:2]) or b"\n" in line or len(line) > _MAX_HEAD:
             raise APIResponseError(f"malformed chunked response: {self._held[:80]!r} where a chunk should begin")
         return b"".join(pieces)
-
-    def _end_trailers(self) -> None:
-        end = self._held.find(b"\r\n\r\n")
-        trailers = self._held if end < 0 else self._held[:end]
-        if len(trailers) > _MAX_HEAD or re.search(rb"(?<!\r)\n|\0", trailers):
-            raise APIResponseError("malformed chunked response: endless or malformed trailers")
-        self.complete, self.excess = end >= 0, end + 4 < len(self._held)
-
-_UNTIL_CLOSED: Final = float("inf")  # bytes that are left: all that come
 
 def _check(fits: bool, value: Any, wanted: str) -> Any:
     if not fits:
@@ -683,35 +632,31 @@ def _check_size(size: float) -> None:
         raise APIResponseError(f"the response is too large: more than {_MAX_BODY} bytes")
 
 def _keep_seconds(head: _Head) -> float:
-    """How long a connection may be idle after a response, 0 if it must be closed (RFC 9112 section 9.3).
-
-    A second less than the server says, so that it is not used while it closes.
-    """
-    options = head.framing.get("connection", "").lower().replace(" ", "").split(",")
+    """How long a connection may be idle after a response, 0 if it must be closed (RFC 9112 section 9.3)."""
+    options = head.framing.get("connection", "").replace(" ", "").split(",")
     if not head.clean or "close" in options or (head.version == 0 and "keep-alive" not in options):
         return 0.0
     hint = "keep-alive" in head.framing and re.search("timeout=([0-9]{1,6})", head.framing["keep-alive"])
-    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS
+    return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # a second before it closes
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """Seconds a server asks to wait: `retry-after-ms`, or `Retry-After`, seconds or HTTP date (RFC 9110 10.2.3)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if re.fullmatch(r"[0-9]{1,30}(\.[0-9]{0,30})?", headers.get(name, "")):
             return min(float(headers[name]) * unit, 1e9)  # more than a clock can wait is as good as for ever
-    value = headers.get("retry-after", "")
-    if not value[:1].isalpha():
-        return None
-    from email.utils import mktime_tz, parsedate_tz
+    if headers.get("retry-after", "")[:1].isalpha():
+        from email.utils import mktime_tz, parsedate_tz
 
-    try:
-        date = parsedate_tz(value)
-        return None if date is None else max(0.0, mktime_tz(date) - now)
-    except (ValueError, OverflowError, LookupError, TypeError):  # parsedate_tz trips over some texts
-        return None
+        try:
+            date = parsedate_tz(headers["retry-after"])
+            return None if date is None else max(0.0, mktime_tz(date) - now)
+        except (ValueError, OverflowError, LookupError, TypeError):
+            pass  # some texts make it trip
+    return None
 
-_STATELESS_POSTS: Final = frozenset(
-    "/chat/completions /vision/analyze /vision/tags /vision/ocr /vision/video"
-    " /moderations /moderations/media /embeddings /rerank".split()
+_STATELESS_POSTS: Final = (
+    "/chat/completions /vision/analyze /vision/tags /vision/ocr /vision/video /moderations /moderations/media"
+    " /embeddings /rerank".split()
 )
 
 def _is_repeatable(method: str, path: str) -> bool:
@@ -735,34 +680,26 @@ def _backoff(retry: int, random: float) -> float:
     """Seconds before a retry, numbered from 1: 0.1, 0.2, 0.4, 0.8, 0.8 …, less up to a quarter; *random* in [0, 1)."""
     return min(0.1 * 2.0 ** min(retry - 1, 3), 0.8) * (1 - random / 4)
 
-def _split_thinking(text: str) -> tuple[str, Optional[str]]:
-    """An assistant's text without its `<think>…</think>` parts, and those parts; None if there are none.
+def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]:
+    """Trims a text in place; its reasoning: what was given, else the `<think>…</think>` parts, taken out of it.
 
     A part that was never opened began with the text, one that is never closed goes to its end.
     """
+    text = holder.get(key) if isinstance(holder, dict) else None
+    if not isinstance(text, str):
+        return reasoning
+    if reasoning or "<" not in text:
+        holder[key] = text.strip()
+        return reasoning
+    pieces = _THINK_TAG.split(text)  # between two texts stands the slash of a tag, or ""
     content: list[str] = []
     thoughts: list[str] = []
-    depth, start = 0, 0
-    for tag in _THINK_TAG.finditer(text) if "<" in text else ():
-        (thoughts if depth else content).append(text[start : tag.start()])
-        start = tag.end()
-        if not tag[1]:
-            depth += 1
-        elif depth:
-            depth -= 1
-        else:
-            thoughts, content = thoughts + content, []
-    (thoughts if depth else content).append(text[start:])
-    reasoning = "\n\n".join(part.strip() for part in thoughts if part.strip())
-    return "".join(content).strip(), reasoning if start else None
-
-def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]:
-    """Trims a text in place; its reasoning: what was given, else what was split out of it."""
-    text = holder.get(key) if isinstance(holder, dict) else None
-    if isinstance(text, str):
-        holder[key], split = (text.strip(), None) if reasoning else _split_thinking(text)
-        return reasoning if split is None else split
-    return reasoning
+    is_thought = pieces[1:2] == ["/"]
+    for piece, slash in zip(pieces[::2], [*pieces[1::2], ""]):
+        (thoughts if is_thought else content).append(piece)
+        is_thought = not slash
+    holder[key] = "".join(content).strip()
+    return "\n\n".join(filter(None, map(str.strip, thoughts))) if thoughts else reasoning
 
 def _tidy_completion(response: Any) -> Any:
     """Trims an answer's texts and puts its reasoning, wherever the server put it, into `choice.reasoning_content`."""
@@ -784,12 +721,13 @@ def _tidy_completion(response: Any) -> Any:
 def _tidy_message(message: Any) -> Any:
     """The same for a message of a thread; only the assistant's are touched."""
     if message.get("role") == "assistant":
-        given = message.get("reasoning_content")
-        given = given.strip() if isinstance(given, str) else None
-        blocks = message["content"] if isinstance(message.get("content"), list) else []
-        found = [_tidy_text(block.get("text"), "value", given) for block in blocks if isinstance(block, dict)]
-        if given is not None or any(part is not None for part in found):
-            message["reasoning_content"] = given or "\n\n".join(filter(None, found))
+        given, blocks = message.get("reasoning_content"), message.get("content")
+        reasoning = given.strip() if isinstance(given, str) else None
+        for block in blocks if isinstance(blocks, list) else ():
+            if isinstance(block, dict):
+                reasoning = _tidy_text(block.get("text"), "value", reasoning)
+        if reasoning is not None:
+            message["reasoning_content"] = reasoning
     return message
 
 def _given(**fields: Any) -> dict[str, Any]:
@@ -815,7 +753,7 @@ def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 2**32
 
 def _sleep(seconds: float) -> None:
-    call = _current_call()
+    call, seconds = _current_call(), min(seconds, threading.TIMEOUT_MAX)
     if call is None:
         time.sleep(seconds)
     elif call.wait(seconds):
@@ -1549,9 +1487,11 @@ class ChatCompletionStream(_Closing):
             return
         self._began = self._began or bool(piece.strip())
         self._events.extend(self._decoder.feed(piece))
-        self._ended = not piece
-        if self._ended and not self._complete:
-            raise APIResponseError("the stream ended before the answer was complete")
+        if not piece:
+            self._ended = True
+            self._response.close()
+            if not self._complete:
+                raise APIResponseError("the stream ended before the answer was complete")
 
     def _take(self, event: str, data: str) -> Any:
         """The chunk in an event, None at the end; an error if it is one, or no chunk."""
