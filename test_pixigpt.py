@@ -22,6 +22,7 @@ import io
 import itertools
 import json
 import math
+import multiprocessing
 import os
 import pathlib
 import pickle
@@ -1461,27 +1462,6 @@ def test_connect_opens_a_connection_for_the_first_call(version):
         assert server.connections == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_child_process_never_uses_its_parents_connections():
-    program = """if 1:
-        import os, pixigpt
-        client = pixigpt.Client(timeout=5)
-        client.list_threads()
-        child = os.fork()
-        if child == 0:
-            assert "0 active, 0 idle" in repr(client), client
-            client.list_threads()
-            client.close()
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        client.list_threads()
-    """
-    with Server(reply(200, THREADS)) as server:
-        done = run_python("-W", "error", "-c", program, PIXIGPT_API_KEY="k", PIXIGPT_BASE_URL=server.url)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [request.connection for request in server.requests] == [1, 2, 1]
-
-
 # ---- TLS and proxies
 
 
@@ -1630,6 +1610,278 @@ def test_exports_what_it_promises():
     assert all(getattr(pixigpt, name).__doc__ for name in pixigpt.__all__)
     with open(pixigpt.__file__, encoding="utf-8") as file:
         assert "from __future__" not in file.read()  # with it TypedDict.__optional_keys__ would lie
+
+
+# ---- processes
+
+
+FORKING = """
+import os, pixigpt, queue, random, signal, sys, threading, time
+client = pixigpt.Client(timeout=5, max_retries=0)
+
+def ask(token):
+    answer = client.create_chat_completion(messages=[], id=token)
+    assert answer.id == token, answer
+
+def fork(work):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(3)  # the end of a child that hangs
+        work()
+        sys.exit()  # with all that an interpreter does at its end
+    return child
+
+def ends_well(child):
+    return os.waitpid(child, 0)[1] == 0
+"""
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+plain_and_tls = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+
+
+def answer_its_id(request):
+    return reply(200, {**COMPLETION, "id": request.json["id"]})
+
+
+@contextlib.contextmanager
+def running_program(program, server):
+    """A Python of its own that runs the program, which may use what stands above. It must end well, in silence."""
+    # From Python 3.12 on it is a warning to fork beside threads, which here is the purpose.
+    command = [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c"]
+    code = FORKING + inspect.cleandoc(program)
+    with tempfile.TemporaryDirectory() as directory:
+        authority = pathlib.Path(directory, "ca.pem")
+        authority.write_text(pem("ca"))
+        settings = {"PIXIGPT_API_KEY": SECRET, "PIXIGPT_BASE_URL": server.url, "SSL_CERT_FILE": str(authority)}
+        environment = {**os.environ, **settings, "PYTHONPATH": os.path.dirname(os.path.abspath(pixigpt.__file__))}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with subprocess.Popen([*command, code], env=environment, text=True, **pipes) as process:
+            try:
+                yield process
+                output = process.communicate(timeout=20)
+            finally:
+                process.kill()
+    assert (process.returncode, *output) == (0, "", ""), output[1]
+
+
+def run_program(program, server):
+    with running_program(program, server):
+        pass
+
+
+@needs_fork
+@plain_and_tls
+def test_forked_workers_use_their_parents_client_and_never_its_connections(tls):
+    program = """
+        def work(name):
+            assert "0 active, 0 idle" in repr(client), client
+            for number in range(3):
+                ask(f"{name}/{number}")
+            os.write(done, b".")
+            os.read(go, 1)  # until all are here, and the parent has called again
+            ask(f"{name}/late")
+            client.close()
+
+        ask("parent/before")
+        (all_done, done), (go, gone) = os.pipe(), os.pipe()
+        workers = [fork(lambda: work(name)) for name in ("one", "two", "three")]
+        for _ in workers:
+            os.read(all_done, 1)
+        ask("parent/between")
+        os.write(gone, b"...")
+        assert all(map(ends_well, workers))
+        ask("parent/after")
+    """
+    with Server(route=answer_its_id, ssl_context=server_tls() if tls else None) as server:
+        run_program(program, server)
+    calls = {}
+    for request in server.requests:
+        name, _, call = request.json["id"].partition("/")
+        calls.setdefault((name, request.connection), []).append(call)
+    assert calls.pop(("parent", 1)) == ["before", "between", "after"]
+    assert sorted(name for name, _ in calls) == ["one", "three", "two"]
+    assert all(value == ["0", "1", "2", "late"] for value in calls.values())
+
+
+@needs_fork
+@plain_and_tls
+def test_a_stream_that_was_open_at_a_fork_is_its_parents_alone(tls):
+    program = """
+        def work():
+            try:
+                next(stream)
+            except pixigpt.APIConnectionError:
+                stream.close()
+                ask("child")
+
+        stream = client.stream_chat_completion(messages=[], id="stream")
+        texts = stream.text_stream
+        assert next(texts) == "Hello"
+        assert ends_well(fork(work))
+        assert list(texts) == [" wor", "ld"]
+        ask("parent")
+    """
+    asked = threading.Event()  # by the child
+
+    def route(request):
+        if request.json["id"] != "stream":
+            asked.set()
+            return answer_its_id(request)
+        role, hello, *rest = [framed(event) for event in parts("Hello", " wor", "ld")]
+        return STREAM_HEAD, role, hello, held(asked), *rest, framed(DONE), LAST
+
+    with Server(route=route, ssl_context=server_tls() if tls else None) as server:
+        run_program(program, server)
+    assert [request.connection for request in server.requests] == [1, 2, 1]
+
+
+@needs_fork
+def test_forks_beside_threads_that_call():
+    program = """
+        def call_on(name):
+            number = 0
+            while not stopping.is_set():
+                number += 1
+                try:
+                    ask(f"{name}/{number}")
+                except BaseException as error:
+                    failures.append(error)
+                    raise
+            counts.append(number)
+
+        def work():
+            for number in range(2):
+                ask(f"child/{os.getpid()}/{number}")
+
+        moments = random.Random(1)
+        client = pixigpt.Client(timeout=2, max_retries=0, session=pixigpt.Session(max_connections=2))
+        stopping, failures, counts = threading.Event(), [], []
+        threads = [threading.Thread(target=call_on, args=(name,)) for name in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(8):
+            time.sleep(moments.uniform(0, 0.003))
+            assert ends_well(fork(work))
+        stopping.set()
+        for thread in threads:
+            thread.join()
+        assert not failures and len(counts) == 3 and min(counts) > 1, (failures, counts)
+    """
+    ends = itertools.count()
+
+    def route(request):  # one in four closes its connection, so that some threads always connect and some wait
+        answer = answer_its_id(request)
+        return answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if next(ends) % 4 == 0 else answer
+
+    with Server(route=route) as server:
+        run_program(program, server)
+    children = [request.connection for request in server.requests if request.json["id"].startswith("child")]
+    others = [request.connection for request in server.requests if not request.json["id"].startswith("child")]
+    assert len(children) == 16 and not set(children) & set(others)
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_clients_answers_and_errors_pass_between_processes(tmp_path, method):
+    program = tmp_path / "program.py"
+    program.write_text(inspect.cleandoc("""
+        import multiprocessing, pixigpt, sys
+        client = pixigpt.Client(max_retries=0)
+
+        def ask(id, given=None):
+            return (given or client).create_chat_completion(messages=[], id=id)
+
+        def put_answer(results, id, given):
+            results.put(ask(id, given))
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            assert ask("parent").id == "parent"
+            results = context.SimpleQueue()
+            process = context.Process(target=put_answer, args=(results, "process", client))
+            process.start()
+            assert results.get().id == "process"
+            process.join()
+            assert process.exitcode == 0
+            with context.Pool(2) as pool:
+                answers = pool.starmap(ask, [("given", client.with_options(headers={"X-Given": "yes"})), ("own",)])
+                assert [answer.id for answer in answers] == ["given", "own"]
+                assert all(type(answer.choices[0]) is pixigpt.Object for answer in answers), answers
+                try:
+                    pool.apply(ask, ("wrong",))
+                except pixigpt.NotFoundError as error:
+                    assert (error.status_code, error.request_id, error.attempts) == (404, "req_1", 1)
+                    print(error)
+                pool.close()
+                pool.join()
+            assert ask("parent").id == "parent"
+    """))
+
+    def route(request):
+        found = request.json["id"] != "wrong"
+        return answer_its_id(request) if found else reply(404, {"error": {"message": "none"}}, X_Request_Id="req_1")
+
+    with Server(route=route) as server:
+        settings = {"PIXIGPT_API_KEY": SECRET, "PIXIGPT_BASE_URL": server.url}
+        done = run_python("-W", "error", str(program), method, **settings)
+    said = "POST /chat/completions: 404: none (request req_1)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+    connections = {}
+    for request in server.requests:
+        connections.setdefault(request.json["id"], set()).add(request.connection)
+        assert ("x-given" in request.headers) == (request.json["id"] == "given")
+    assert connections.pop("parent") == {1} and not any(1 in used for used in connections.values())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP")
+@plain_and_tls
+def test_a_process_that_was_frozen_goes_on_calling(tls):
+    program = """
+        for id in map(str.strip, iter(sys.stdin.readline, "")):
+            if id == "forgotten":  # in ten minutes, of which the monotonic clock of a suspended machine knows nothing
+                pixigpt._time_of_day = lambda: time.time() + 600
+            ask(id)
+            print("answered", flush=True)
+    """
+    close_now, reset_now, answer_now = threading.Event(), threading.Event(), threading.Event()
+
+    def freeze(process):
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+
+    def ask(process, id):
+        process.stdin.write(f"{id}\n")
+        process.stdin.flush()
+
+    route = iter([
+        lambda answer: (answer, held(close_now), drop),
+        lambda answer: (answer, held(reset_now), reset),
+        lambda answer: answer,
+        lambda answer: reset,  # as a machine does that has no such connection
+        lambda answer: (answer, stall),  # a router on the way has forgotten the connection: nothing answers
+        lambda answer: (held(answer_now), answer, drop),
+        lambda answer: answer,
+    ])
+    context = server_tls() if tls else None
+    with Server(route=lambda request: next(route)(answer_its_id(request)), ssl_context=context) as server:
+        with running_program(program, server) as process:
+            for id, gate in (("first", close_now), ("closed", reset_now), ("reset", None), ("restarted", None)):
+                ask(process, id)
+                assert process.stdout.readline() == "answered\n"
+                freeze(process)
+                if gate is not None:
+                    gate.set()
+                    until(lambda: not server.open)
+                process.send_signal(signal.SIGCONT)
+            ask(process, "forgotten")
+            server.wait_for(lambda server: len(server.requests) == 6)
+            freeze(process)
+            answer_now.set()
+            until(lambda: not server.open)
+            process.send_signal(signal.SIGCONT)
+            ask(process, "last")
+            assert process.stdout.readline() + process.stdout.readline() == "answered\nanswered\n"
+    asked = [(request.json["id"], request.connection) for request in server.requests]
+    assert asked[:4] == [("first", 1), ("closed", 2), ("reset", 3), ("restarted", 3)]
+    assert asked[4:] == [("restarted", 4), ("forgotten", 5), ("last", 6)]
 
 
 # ------------------------------------------------------------------------------------------------- streams
