@@ -474,6 +474,11 @@ def together(count, function):
     return results
 
 
+def by_name(names, rows):
+    """A test for each row, named by its key."""
+    return pytest.mark.parametrize(names, [pytest.param(*row, id=name) for name, row in rows.items()])
+
+
 def run_python(*arguments, stdin="", timeout=20, **environment):
     """A fresh Python with pixigpt importable; its CompletedProcess, with texts."""
     paths = os.pathsep.join(os.path.dirname(os.path.abspath(module.__file__)) for module in (pixigpt, sandbox))
@@ -1605,6 +1610,72 @@ def test_needs_ssl_only_for_https(box):
     assert done.stdout.startswith("[]\nGET /threads: ") and "https needs Python's ssl module" in done.stdout
 
 
+RESTRICTED = """
+import asyncio, errno, os, socket, sys, threading
+
+def refuse(error, *events):
+    def look(event, arguments):
+        reads = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if event in events and not reads and not (event == "socket.__new__" and arguments[1] != socket.AF_INET):
+            raise error
+    sys.addaudithook(look)
+
+async def ask_async():
+    async with pixigpt.AsyncClient() as client:
+        return (await client.create_chat_completion(messages=MESSAGES)).choices[0].message.content
+
+def ask():
+    with pixigpt.Client(max_retries=0) as client, client.stream_chat_completion(messages=MESSAGES) as stream:
+        assert "".join(stream.text_stream) == "You said: Hi"
+        return client.create_chat_completion(messages=MESSAGES).choices[0].message.content
+
+def attempt(function):
+    try:
+        print(function(), flush=True)
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
+
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+"""
+CANNOT = "POST /chat/completions: connecting to {} failed: [Errno 1] Operation not permitted"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there asyncio itself needs a socket of the network")
+@by_name("restriction, expected", {
+    "no-threads": ("""
+        def start(thread):
+            raise RuntimeError("can't start new thread")  # as where Python is WebAssembly
+        threading.Thread.start = start
+    """, ["You said: Hi", "RuntimeError can't start new thread", "You said: Hi", 0, ""]),
+    "read-only-files": ("""
+        refuse(OSError(errno.EROFS, "Read-only file system"), "open", "os.mkdir", "os.rename", "os.remove")
+    """, ["You said: Hi", "You said: Hi", "You said: Hi", 0, ""]),
+    "no-sockets": ("""
+        refuse(PermissionError(errno.EPERM, "Operation not permitted"), "socket.__new__")
+    """, [f"APIConnectionError {CANNOT}", f"APIConnectionError {CANNOT} (4 attempts)", 1, f"pixigpt: {CANNOT} (4 attempts)"]),
+    "no-names": ("""
+        refuse(PermissionError(errno.EPERM, "Operation not permitted"), "socket.getaddrinfo")
+    """, [f"APIConnectionError {CANNOT}", f"APIConnectionError {CANNOT} (4 attempts)", 1, f"pixigpt: {CANNOT} (4 attempts)"]),
+})
+def test_does_what_it_can_in_a_restricted_place_and_says_what_it_lacks(box, tmp_path, restriction, expected):
+    shutil.copy(pixigpt.__file__, tmp_path)
+    ways = """
+        import pixigpt
+        pixigpt._sleep = lambda seconds: None
+        attempt(ask)
+        attempt(lambda: asyncio.run(ask_async()))
+        attempt(lambda: pixigpt.main(["Hi"]))
+    """
+    program = tmp_path / "program.py"
+    program.write_text("\n".join([RESTRICTED, *map(inspect.cleandoc, (restriction, ways))]))
+    caching = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""}
+    done = run_python(str(program), **caching, **box.environment())
+    host = box.base_url.split("/")[2]
+    *lines, said = [str(line).format(host) for line in expected]
+    assert (done.stdout.splitlines(), done.stderr.strip()) == (lines, said)
+    assert ("__pycache__" in os.listdir(tmp_path)) == ("Read-only" not in restriction)
+
+
 def test_exports_what_it_promises():
     promised = """Client AsyncClient Session Object Message ToolCall ToolCallFunction Tool ChatCompletionRequest
         ChatCompletionResponse ChatCompletionChoice ChatCompletionChunk ChatCompletionStream Usage Thread ThreadMessage
@@ -1904,11 +1975,6 @@ STREAM_HEAD = (
 DONE = b"data: [DONE]\n\n"
 LAST = b"0\r\n\r\n"  # chunk of a body
 COUNTED = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-
-
-def by_name(names, rows):
-    """A test for each row, named by its key."""
-    return pytest.mark.parametrize(names, [pytest.param(*row, id=name) for name, row in rows.items()])
 
 
 def part(delta=None, finish=None, **fields):
