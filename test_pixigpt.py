@@ -5264,6 +5264,26 @@ def test_refusals_of_calls_under_way_halve_their_number_once_and_successes_win_i
     assert throttle.limit == 8
 
 
+def test_refusals_that_do_not_say_how_long_are_waited_out_longer_each_time(monkeypatch):
+    batch = importlib.import_module("batch")
+    now = [1000.0]
+    monkeypatch.setattr(batch, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    throttle, waits = batch.Throttle(8), []
+
+    def call(error=None):
+        now[0] = max(now[0], throttle.resume)
+        throttle.__enter__()
+        throttle.__exit__(type(error), error, None)
+        waits.append(throttle.resume - now[0])
+
+    for _ in range(8):
+        call(pixigpt.RateLimitError("slow down", status_code=429))
+    call(pixigpt.RateLimitError("slow down", status_code=429, retry_after=1.0))
+    call()
+    call(pixigpt.RateLimitError("slow down", status_code=429))
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60, 1, 0, 2]
+
+
 def test_a_row_that_is_refused_for_ever_is_an_error():
     refusals = (pixigpt.RateLimitError("slow down", status_code=429, retry_after=0.0) for _ in range(20))
     client = ScriptedClient(*refusals)
@@ -5275,6 +5295,7 @@ def test_a_row_that_is_refused_for_ever_is_an_error():
     [
         pytest.param("[fault 503 times=2 retry-after=0]", answered(1)[1], id="an outage that passes"),
         pytest.param("[fault drop times=1]", answered(1)[1], id="a lost connection"),
+        pytest.param("[fault 408 times=1 retry-after=0]", answered(1)[1], id="a server that lost patience"),
         pytest.param("[fault 500 retry-after=0]", "server_error", id="an outage that lasts"),
         pytest.param("[fault 400]", "invalid_request_error", id="a wrong request"),
     ],
@@ -5324,6 +5345,20 @@ def test_batch_stops_without_a_service(batch_files, box, waits):
     assert batch_files.results() == {}
 
 
+def test_batch_says_that_it_needs_threads(batch_files, monkeypatch):
+    def start_others(thread):
+        if thread.name.startswith("ThreadPoolExecutor"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start_others)
+    batch_files.write(sums(1))
+    status, told = batch_files.run()
+    assert (status, told.splitlines()[-1]) == (1, "batch.py: stopped: can't start new thread")
+    assert batch_files.results() == {}
+
+
 @pytest.mark.parametrize(
     "arguments, expected",
     [
@@ -5364,6 +5399,15 @@ def test_batch_shows_its_progress_on_a_terminal(batch_files, monkeypatch):
     assert "line 1 is skipped" in first
     assert changing and all(re.fullmatch(r"\d+ rows, 0 failed, [\d.]+/s, 0:\d\d:\d\d left", line) for line in changing)
     assert re.fullmatch(r"30 rows, 0 failed, [\d.]+/s", last)
+
+
+def test_batch_says_how_far_it_is_in_lines_where_there_is_no_terminal(batch_files):
+    progress = batch_files.module.Progress(4)
+    progress.count({"id": 1, "content": "Hi"})
+    assert batch_files.capsys.readouterr().err == ""
+    progress.began, progress.shown = progress.began - 20, progress.shown - 10  # seconds later
+    progress.count({"id": 2, "error": "no"})
+    assert batch_files.capsys.readouterr().err == "2 rows, 1 failed, 0.1/s, 0:00:20 left\n"
 
 
 def test_complete_takes_rows_only_as_fast_as_they_are_answered():

@@ -2,9 +2,9 @@
 
     python examples/aws_lambda/build_layer.py [layer.zip]
 
-The layer fits every Python runtime and both architectures: it is one file without dependencies. Comments, docstrings and
-most of the indentation leave it, but the lines stay, so that a traceback names those of the original. (Only a Python
-built with zlib-ng packs the same content into other bytes.)
+The layer fits every Python runtime and both architectures: it is one file without dependencies. Comments, docstrings
+and most of the indentation leave it, but the lines stay, so that a traceback names those of the original. (Only a
+Python that is built with zlib-ng packs the same content into other bytes.)
 """
 
 import ast
