@@ -92,7 +92,8 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
             if pixigpt.is_auth_error(error) or error.code == "insufficient_quota":
                 raise  # no other row would fare better
             refused = isinstance(error, RateLimitError)
-            failed = isinstance(error, (ServerError, APIConnectionError)) and not isinstance(error, APITimeoutError)
+            failed = isinstance(error, (ServerError, APIConnectionError)) or error.status_code == 408
+            failed = failed and not isinstance(error, APITimeoutError)
             if attempt >= (REFUSALS if refused else FAILURES if failed else 1):
                 return {"id": row["id"], "error": str(error)}
             if failed:  # else the throttle waits
@@ -103,8 +104,8 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
 
 
 class Throttle:
-    """A context around each call. If one is refused (429), all wait as long as the service says, and then half as many
-    are let through at a time; with each success that number grows again.
+    """A context around each call. If one is refused (429), all wait as long as the service says, or else twice as long
+    as last time, and then half as many are let through at a time; with each success that number grows again.
     """
 
     def __init__(self, most: int) -> None:
@@ -112,6 +113,7 @@ class Throttle:
         self.limit = float(most)
         self.active = 0
         self.resume = 0.0  # by time.monotonic()
+        self.pause = 1.0  # seconds, the last one since a success
         self.changed = threading.Condition()
 
     def __enter__(self) -> None:
@@ -126,10 +128,11 @@ class Throttle:
             now = time.monotonic()
             if isinstance(error, RateLimitError):
                 if now >= self.resume:  # else it was sent before the others were told to wait
-                    self.limit = max(1.0, self.limit / 2)
-                self.resume = max(self.resume, now + (2 if error.retry_after is None else min(error.retry_after, 3600)))
+                    self.limit, self.pause = max(1.0, self.limit / 2), min(2 * self.pause, 60)
+                pause = self.pause if error.retry_after is None else min(error.retry_after, 3600)
+                self.resume = max(self.resume, now + pause)
             elif error is None:
-                self.limit = min(self.most, self.limit + 1 / self.limit)
+                self.limit, self.pause = min(self.most, self.limit + 1 / self.limit), 1.0
             self.changed.notify_all()
 
 
@@ -329,7 +332,7 @@ def main() -> int:
         return 0
     except KeyboardInterrupt:
         reason, status = "Ctrl-C; the same command goes on from here", 130
-    except (APIError, ImportError, OSError, ValueError) as error:
+    except (APIError, ImportError, OSError, RuntimeError, ValueError) as error:  # RuntimeError: no more threads
         reason, status = str(error), 1
     print(f"batch.py: stopped: {reason}", file=sys.stderr, flush=True)
     return status

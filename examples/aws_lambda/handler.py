@@ -59,6 +59,7 @@ def handler(event: Any, context: Any) -> Any:
         return result
     return {
         "statusCode": log["status"],
+        "isBase64Encoded": False,  # which a load balancer wants to be told
         "headers": {"Content-Type": "application/json"},
         "body": json.dumps(result),
     }
