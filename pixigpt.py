@@ -10,8 +10,17 @@
 
 The file is a house of floors, each built on those below it: shapes (TypedDicts, and `Object`, a dict with attributes),
 errors, wire (bytes in, values out: no I/O, no clock), connections (`Session`, the pool), streams, tools (functions that
-the model calls), client (one retry loop, then the endpoints), asyncio, command line. What goes wrong once the
-arguments of a call were accepted is an `APIError`.
+the model calls), client (one retry loop, then the endpoints), asyncio, command line.
+
+What goes wrong once the arguments of a call were accepted is an APIError:
+
+    APIError                     message, type, code, param, status_code, request_id, retry_after, headers, body
+    |-- APIConnectionError       no usable response: DNS, refused, reset, TLS, proxy
+    |   `-- APITimeoutError      the budget is spent; also a TimeoutError
+    |-- APIResponseError         a response that is not what it must be
+    |-- BadRequestError 400, 422; AuthenticationError 401; PermissionDeniedError 403; NotFoundError 404
+    |-- ConflictError 409; RateLimitError 429; ServerError 5xx
+    `-- RunError                 a run ended otherwise than completed; also a RuntimeError
 
 MIT licence, https://github.com/PixiGPT/pixigpt-py
 """
@@ -478,10 +487,9 @@ _IDLE_SECONDS: Final = 55.0  # load balancers commonly close after 60
 _UNTIL_CLOSED: Final = float("inf")  # bytes of a body that ends with its connection
 
 _HEAD: Final = re.compile(
-    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n\0]*))?\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n)*)\r\n"
+    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r]*))?\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r]*\r\n)*)\r\n"
 )
 _FRAMING: Final = re.compile(r"\n(content-length|transfer-encoding|connection|keep-alive):([^\r]*)")
-_HEAD_END: Final = re.compile(rb"\n\r?\n")
 _CHUNK: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]{0,4096})?\r\n")
 _THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
@@ -530,8 +538,10 @@ def _head_end(data: bytes, start: int) -> int:
     """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
     if not b"HTTP/".startswith(data[:5]):
         raise APIResponseError(f"not an HTTP response: {_excerpt(data[:80].decode('latin-1'))!r}")
-    found = _HEAD_END.search(data, start)
-    end = found.end() if found else 0
+    end = data.find(b"\r\n\r\n", start) + 4
+    if end < 4:
+        lenient = re.compile(rb"\n\r?\n").search(data, start)
+        end = lenient.end() if lenient else 0
     if (end or len(data)) > _MAX_HEAD:
         raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
     return end
@@ -555,11 +565,11 @@ class _Head(NamedTuple):
 
 def _parse_head(data: bytes) -> _Head:
     """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
-    match, clean = _HEAD.fullmatch(data), True
-    if match is None:  # a line may end in a lone LF, or be folded, which is to be read as a space
+    match, clean = _HEAD.fullmatch(data), data.count(b"\n") == data.count(b"\r")
+    if match is None or not clean:  # a line may end in a lone LF, or be folded, which is to be read as a space
         clean, data = False, re.sub(rb"\r?\n", b"\r\n", re.sub(rb"\r?\n[ \t]+", b" ", data))
         match = _HEAD.fullmatch(data)
-    if match is None:
+    if match is None or b"\0" in data:
         raise APIResponseError(f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(data[:120]))}")
     version, status, reason, fields = match.groups()
     framing = _headers(_FRAMING.findall(data.decode("latin-1").lower()))
