@@ -29,6 +29,7 @@ import pickle
 import queue
 import random
 import re
+import runpy
 import select
 import shlex
 import shutil
@@ -3223,7 +3224,7 @@ def fuzz(seconds, seed=0, cases=10**9):
 
 
 def test_nothing_but_answers_and_errors_comes_of_any_bytes():
-    assert fuzz(60, seed=1, cases=1000) == 1000
+    assert fuzz(60, seed=1, cases=600) == 600
 
 
 def test_framing_and_events_are_the_same_however_the_bytes_are_cut():
@@ -4947,7 +4948,16 @@ ON_WINDOWS = os.name == "nt"
 
 
 def run_example(box, name, *arguments, **environment):
-    return run_python(str(EXAMPLES / name), *arguments, **{**box.environment(), **environment})
+    """Runs an example here: its exit status, and what it wrote to standard output and to standard error."""
+    status, out, err = 0, io.StringIO(), io.StringIO()
+    with mock.patch.dict(os.environ, {**box.environment(), **environment}), contextlib.redirect_stdout(out):
+        with mock.patch.object(sys, "argv", [name, *arguments]), contextlib.redirect_stderr(err):
+            try:
+                runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+            except SystemExit as end:  # the examples end with a text, if at all
+                status = 1
+                print(end.code, file=err)
+    return status, out.getvalue(), err.getvalue()
 
 
 def load_example(path):
@@ -4994,19 +5004,17 @@ def load_example(path):
         ),
     ],
 )
-@at_once
-def test_example_prints(name, arguments, environment, expected):
-    with sandbox.Sandbox(word_delay=0) as box:
-        result = run_example(box, name, *arguments, **environment)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith(expected)
+def test_example_prints(box, name, arguments, environment, expected):
+    status, out, err = run_example(box, name, *arguments, **environment)
+    assert (status, err) == (0, "")
+    assert out.startswith(expected)
 
 
 def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
     with sandbox.Sandbox(run_seconds=0) as box:
-        result = run_example(box, "thread.py")
+        status, out, err = run_example(box, "thread.py")
         paths = [(request.method, request.path) for request in box.requests]
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (status, err) == (0, "")
     for line in (
         "Your name is Ada. (I remember 2 earlier messages.)",
         "  reasoning: I am Pixi. My instructions: You are a helpful assistant.",
@@ -5014,7 +5022,7 @@ def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
         "  media: image https://example.com/drawing.png?signature=0",
         "  code: python 'print(6 * 7)' -> '42\\n'",
     ):
-        assert line in result.stdout.splitlines()
+        assert line in out.splitlines()
     assert paths[0] == ("POST", "/v1/threads")
     assert paths[-1][0] == "DELETE"
 
@@ -5029,10 +5037,10 @@ def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
     ],
 )
 def test_example_says_in_one_line_what_is_wrong(box, name, environment, expected):
-    result = run_example(box, name, **environment)
-    assert result.returncode == 1
-    assert result.stderr.startswith(expected)
-    assert result.stderr.count("\n") == 1
+    status, out, err = run_example(box, name, **environment)
+    assert status == 1
+    assert err.startswith(expected)
+    assert err.count("\n") == 1
 
 
 def test_sandbox_runs_an_example_from_a_checkout_without_an_install():
@@ -5505,33 +5513,34 @@ def test_batch_runs_on_the_workers_of_a_dask_cluster(batch_files, box):
 LAMBDA = EXAMPLES / "aws_lambda"
 
 
-def layer_source(path):
-    with zipfile.ZipFile(path) as layer:
-        return layer.read("python/pixigpt.py")
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory):
+    """The layer that the command builds."""
+    path = tmp_path_factory.mktemp("layer") / "layer.zip"
+    result = run_python(str(LAMBDA / "build_layer.py"), str(path))
+    assert result.stdout == f"{path}: {path.stat().st_size:,} bytes\n"
+    return path
 
 
-def test_layer_is_the_same_bytes_from_the_same_source(tmp_path):
+def test_layer_is_the_same_bytes_from_the_same_source(layer, tmp_path):
     source = pathlib.Path(pixigpt.__file__).read_bytes()
-    layers = []
-    for name, line_end, umask in (("one", b"\n", 0o022), ("two", b"\r\n", 0o077)):
-        builder = tmp_path / name / "examples" / "aws_lambda" / "build_layer.py"
-        builder.parent.mkdir(parents=True)
-        builder.write_bytes((LAMBDA / "build_layer.py").read_bytes())
-        (tmp_path / name / "pixigpt.py").write_bytes(source.replace(b"\n", line_end))
-        os.utime(tmp_path / name / "pixigpt.py", (len(layers) * 1e8, len(layers) * 1e8))
-        umask_before = os.umask(umask)
-        try:
-            load_example(builder).build(tmp_path / f"{name}.zip")
-        finally:
-            os.umask(umask_before)
-        layers.append((tmp_path / f"{name}.zip").read_bytes())
-    assert layers[0] == layers[1]
-    with zipfile.ZipFile(tmp_path / "one.zip") as layer:
-        (entry,) = layer.infolist()
+    builder = tmp_path / "examples" / "aws_lambda" / "build_layer.py"
+    builder.parent.mkdir(parents=True)
+    builder.write_bytes((LAMBDA / "build_layer.py").read_bytes())
+    (tmp_path / "pixigpt.py").write_bytes(source.replace(b"\n", b"\r\n"))
+    os.utime(tmp_path / "pixigpt.py", (1e8, 1e8))
+    umask_before = os.umask(0o077)
+    try:
+        load_example(builder).build(tmp_path / "layer.zip")
+    finally:
+        os.umask(umask_before)
+    assert layer.read_bytes() == (tmp_path / "layer.zip").read_bytes()
+    with zipfile.ZipFile(layer) as archive:
+        (entry,) = archive.infolist()
     assert (entry.filename, entry.external_attr >> 16, entry.create_system) == ("python/pixigpt.py", 0o100644, 3)
 
 
-def test_layer_is_small_and_has_the_same_code_on_the_same_lines(tmp_path):
+def test_layer_is_small_and_has_the_same_code_on_the_same_lines(layer):
     def same(one, two):
         numbers = [(code.co_name, code.co_code, code.co_names, code.co_firstlineno) for code in (one, two)]
         assert numbers[0] == numbers[1]
@@ -5541,10 +5550,9 @@ def test_layer_is_small_and_has_the_same_code_on_the_same_lines(tmp_path):
             else:
                 assert inner[0] == inner[1]
 
-    result = run_python(str(LAMBDA / "build_layer.py"), str(tmp_path / "layer.zip"))
-    assert result.stdout == f"{tmp_path / 'layer.zip'}: {(tmp_path / 'layer.zip').stat().st_size:,} bytes\n"
-    assert (tmp_path / "layer.zip").stat().st_size <= 30 * 1024
-    sources = (pathlib.Path(pixigpt.__file__).read_bytes(), layer_source(tmp_path / "layer.zip"))
+    assert layer.stat().st_size <= 30 * 1024
+    with zipfile.ZipFile(layer) as archive:
+        sources = (pathlib.Path(pixigpt.__file__).read_bytes(), archive.read("python/pixigpt.py"))
     same(*(compile(source, "pixigpt.py", "exec", optimize=2) for source in sources))
 
 
@@ -5697,11 +5705,10 @@ class LambdaRuntime:
         self.server.server_close()
 
 
-def test_lambda_function_runs_from_the_layer(box, tmp_path):
+def test_lambda_function_runs_from_the_layer(box, layer, tmp_path):
     pytest.importorskip("awslambdaric")
-    load_example(LAMBDA / "build_layer.py").build(tmp_path / "layer.zip")
-    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
-        layer.extractall(tmp_path / "opt")
+    with zipfile.ZipFile(layer) as archive:
+        archive.extractall(tmp_path / "opt")
     runtime = LambdaRuntime()
     environment = {
         **os.environ,
