@@ -29,6 +29,7 @@ import pickle
 import queue
 import random
 import re
+import runpy
 import select
 import shlex
 import shutil
@@ -1294,8 +1295,8 @@ def test_dead_addresses_do_not_eat_the_budget(monkeypatch, dead, alive):
             waiting.connect_ex(listener.getsockname())
         found = addresses(*[listener.getsockname()[1]] * dead, *[server.port] * alive)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: found)
-        client, began = server.client(timeout=0.15), time.monotonic()
-        with WORKS if alive else pytest.raises(APITimeoutError, match="0.15 s"):
+        client, began = server.client(timeout=0.12), time.monotonic()
+        with WORKS if alive else pytest.raises(APITimeoutError, match="0.12 s"):
             assert chat(client) == COMPLETION
         assert time.monotonic() - began < 3
 
@@ -2289,11 +2290,11 @@ def test_the_end_of_the_framing_is_waited_for_a_moment():
 
 
 def test_timeout_bounds_each_wait_and_not_the_whole():
-    events = [(framed(event), 0.02) for event in parts(*"abcdefghijklmn")]
+    events = [(framed(event), 0.02) for event in parts(*"abcdefgh")]
     with Server((STREAM_HEAD, *events, framed(DONE))) as server:
         started = time.monotonic()
-        assert "".join(open_stream(server.client(timeout=0.25)).text_stream) == "abcdefghijklmn"
-        assert time.monotonic() - started > 0.25
+        assert "".join(open_stream(server.client(timeout=0.15)).text_stream) == "abcdefgh"
+        assert time.monotonic() - started > 0.15
 
 
 @by_name(
@@ -2746,6 +2747,7 @@ GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
         "101": (http(b"Upgrade: h2c", body=b"", status=b"HTTP/1.1 101 Switching") + hello(), MALFORMED),
     }
 )
+@at_once
 def test_hostile_heads(script, expected, more):
     undergo(script, expected, **more)
 
@@ -2805,6 +2807,7 @@ BAD_SIZES += [b"5", b"fff", b"f" * 15, b"f" * 16, b"0" * 16 + b"%x"]
         "gzip-lie": (reply(200, BODY, Content_Encoding="gzip"), "Hello!"),
     }
 )
+@at_once
 def test_hostile_framing(script, expected, more):
     undergo(script, expected, **more)
 
@@ -2890,6 +2893,7 @@ def asking(method, *arguments):
         "request-html": (b"<p>", MALFORMED, asking("request", "GET", "/x")),
     }
 )
+@at_once
 def test_hostile_bodies(script, expected, more):
     undergo(reply(200, script), expected, **more)
 
@@ -2957,6 +2961,7 @@ WAITS = {"1": 1, "0": 0, "1.5": 1.5, "9" * 30: 1e9, "Wed, 21 Oct 2015 07:28:00 G
         "length": (http(b"Content-Length: nonsense", status=b"HTTP/1.1 404 No"), MALFORMED),
     }
 )
+@at_once
 def test_hostile_errors(script, expected, more):
     undergo(script, expected, **more)
 
@@ -3041,6 +3046,7 @@ BODY_LINES = [b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Connection:
         "answer-after-a-stream-later": ((streamed(*parts("Hi")), 0.01, EVIL), "Hi", {**STREAM, **LATER}),
     }
 )
+@at_once
 def test_ends_at_every_stage_and_what_nobody_asked_for(script, expected, more):
     undergo(script, expected, **more)
 
@@ -3123,6 +3129,7 @@ def event_stream(body, **headers):
         "json-cut": ((reply(200, BODY, Content_Type="application/json")[:-1], drop), MALFORMED),
     }
 )
+@at_once
 def test_hostile_streams(script, expected, more):
     undergo(script, expected, **{**STREAM, **more})
 
@@ -3222,7 +3229,7 @@ def fuzz(seconds, seed=0, cases=10**9):
 
 
 def test_nothing_but_answers_and_errors_comes_of_any_bytes():
-    assert fuzz(60, seed=1, cases=1000) == 1000
+    assert fuzz(60, seed=1, cases=600) == 600
 
 
 def test_framing_and_events_are_the_same_however_the_bytes_are_cut():
@@ -4530,6 +4537,7 @@ def test_the_constructor_refuses_the_same(arguments):
     "wrong-json": (reply(200, {"choices": 1}), 10),
     "silent": (stall, 0.05),
 })  # fmt: skip
+@at_once
 def test_exceptions_are_the_same_and_never_show_the_key(answer, timeout):
     async def ask(server):
         async with connected(AsyncClient, server, timeout, max_retries=0) as client:
@@ -4657,6 +4665,7 @@ async def running_a_function(client):
     "next-poll": (awaiting_a_run, reply(200, {"id": "r", "status": "queued"})),
     "function": (running_a_function, calling(tool_call())),
 })  # fmt: skip
+@at_once
 @in_a_loop
 async def test_a_cancelled_call_ends_and_gives_its_connection_up(wait, answer):
     with Server(answer, NO_THREADS) as server, Session(max_connections=1) as session:
@@ -4724,6 +4733,7 @@ async def test_connecting_can_be_cancelled():
     "retry-after": (lambda client: client.create_message("t", "user", "Hi"), 503, False),
     "answer": (awaiting_a_run, 200, True),
 })  # fmt: skip
+@at_once
 @in_a_loop
 async def test_a_cancelled_call_over_a_foreign_session_sends_nothing_more(wait, status, reading):
     def body(size):
@@ -4947,7 +4957,16 @@ ON_WINDOWS = os.name == "nt"
 
 
 def run_example(box, name, *arguments, **environment):
-    return run_python(str(EXAMPLES / name), *arguments, **{**box.environment(), **environment})
+    """Runs an example here: its exit status, and what it wrote to standard output and to standard error."""
+    status, out, err = 0, io.StringIO(), io.StringIO()
+    with mock.patch.dict(os.environ, {**box.environment(), **environment}), contextlib.redirect_stdout(out):
+        with mock.patch.object(sys, "argv", [name, *arguments]), contextlib.redirect_stderr(err):
+            try:
+                runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+            except SystemExit as end:  # the examples end with a text, if at all
+                status = 1
+                print(end.code, file=err)
+    return status, out.getvalue(), err.getvalue()
 
 
 def load_example(path):
@@ -4994,19 +5013,17 @@ def load_example(path):
         ),
     ],
 )
-@at_once
-def test_example_prints(name, arguments, environment, expected):
-    with sandbox.Sandbox(word_delay=0) as box:
-        result = run_example(box, name, *arguments, **environment)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith(expected)
+def test_example_prints(box, name, arguments, environment, expected):
+    status, out, err = run_example(box, name, *arguments, **environment)
+    assert (status, err) == (0, "")
+    assert out.startswith(expected)
 
 
 def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
     with sandbox.Sandbox(run_seconds=0) as box:
-        result = run_example(box, "thread.py")
+        status, out, err = run_example(box, "thread.py")
         paths = [(request.method, request.path) for request in box.requests]
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (status, err) == (0, "")
     for line in (
         "Your name is Ada. (I remember 2 earlier messages.)",
         "  reasoning: I am Pixi. My instructions: You are a helpful assistant.",
@@ -5014,7 +5031,7 @@ def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
         "  media: image https://example.com/drawing.png?signature=0",
         "  code: python 'print(6 * 7)' -> '42\\n'",
     ):
-        assert line in result.stdout.splitlines()
+        assert line in out.splitlines()
     assert paths[0] == ("POST", "/v1/threads")
     assert paths[-1][0] == "DELETE"
 
@@ -5029,10 +5046,10 @@ def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
     ],
 )
 def test_example_says_in_one_line_what_is_wrong(box, name, environment, expected):
-    result = run_example(box, name, **environment)
-    assert result.returncode == 1
-    assert result.stderr.startswith(expected)
-    assert result.stderr.count("\n") == 1
+    status, out, err = run_example(box, name, **environment)
+    assert status == 1
+    assert err.startswith(expected)
+    assert err.count("\n") == 1
 
 
 def test_sandbox_runs_an_example_from_a_checkout_without_an_install():
@@ -5505,33 +5522,34 @@ def test_batch_runs_on_the_workers_of_a_dask_cluster(batch_files, box):
 LAMBDA = EXAMPLES / "aws_lambda"
 
 
-def layer_source(path):
-    with zipfile.ZipFile(path) as layer:
-        return layer.read("python/pixigpt.py")
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory):
+    """The layer that the command builds."""
+    path = tmp_path_factory.mktemp("layer") / "layer.zip"
+    result = run_python(str(LAMBDA / "build_layer.py"), str(path))
+    assert result.stdout == f"{path}: {path.stat().st_size:,} bytes\n"
+    return path
 
 
-def test_layer_is_the_same_bytes_from_the_same_source(tmp_path):
+def test_layer_is_the_same_bytes_from_the_same_source(layer, tmp_path):
     source = pathlib.Path(pixigpt.__file__).read_bytes()
-    layers = []
-    for name, line_end, umask in (("one", b"\n", 0o022), ("two", b"\r\n", 0o077)):
-        builder = tmp_path / name / "examples" / "aws_lambda" / "build_layer.py"
-        builder.parent.mkdir(parents=True)
-        builder.write_bytes((LAMBDA / "build_layer.py").read_bytes())
-        (tmp_path / name / "pixigpt.py").write_bytes(source.replace(b"\n", line_end))
-        os.utime(tmp_path / name / "pixigpt.py", (len(layers) * 1e8, len(layers) * 1e8))
-        umask_before = os.umask(umask)
-        try:
-            load_example(builder).build(tmp_path / f"{name}.zip")
-        finally:
-            os.umask(umask_before)
-        layers.append((tmp_path / f"{name}.zip").read_bytes())
-    assert layers[0] == layers[1]
-    with zipfile.ZipFile(tmp_path / "one.zip") as layer:
-        (entry,) = layer.infolist()
+    builder = tmp_path / "examples" / "aws_lambda" / "build_layer.py"
+    builder.parent.mkdir(parents=True)
+    builder.write_bytes((LAMBDA / "build_layer.py").read_bytes())
+    (tmp_path / "pixigpt.py").write_bytes(source.replace(b"\n", b"\r\n"))
+    os.utime(tmp_path / "pixigpt.py", (1e8, 1e8))
+    umask_before = os.umask(0o077)
+    try:
+        load_example(builder).build(tmp_path / "layer.zip")
+    finally:
+        os.umask(umask_before)
+    assert layer.read_bytes() == (tmp_path / "layer.zip").read_bytes()
+    with zipfile.ZipFile(layer) as archive:
+        (entry,) = archive.infolist()
     assert (entry.filename, entry.external_attr >> 16, entry.create_system) == ("python/pixigpt.py", 0o100644, 3)
 
 
-def test_layer_is_small_and_has_the_same_code_on_the_same_lines(tmp_path):
+def test_layer_is_small_and_has_the_same_code_on_the_same_lines(layer):
     def same(one, two):
         numbers = [(code.co_name, code.co_code, code.co_names, code.co_firstlineno) for code in (one, two)]
         assert numbers[0] == numbers[1]
@@ -5541,10 +5559,9 @@ def test_layer_is_small_and_has_the_same_code_on_the_same_lines(tmp_path):
             else:
                 assert inner[0] == inner[1]
 
-    result = run_python(str(LAMBDA / "build_layer.py"), str(tmp_path / "layer.zip"))
-    assert result.stdout == f"{tmp_path / 'layer.zip'}: {(tmp_path / 'layer.zip').stat().st_size:,} bytes\n"
-    assert (tmp_path / "layer.zip").stat().st_size <= 30 * 1024
-    sources = (pathlib.Path(pixigpt.__file__).read_bytes(), layer_source(tmp_path / "layer.zip"))
+    assert layer.stat().st_size <= 30 * 1024
+    with zipfile.ZipFile(layer) as archive:
+        sources = (pathlib.Path(pixigpt.__file__).read_bytes(), archive.read("python/pixigpt.py"))
     same(*(compile(source, "pixigpt.py", "exec", optimize=2) for source in sources))
 
 
@@ -5697,11 +5714,10 @@ class LambdaRuntime:
         self.server.server_close()
 
 
-def test_lambda_function_runs_from_the_layer(box, tmp_path):
+def test_lambda_function_runs_from_the_layer(box, layer, tmp_path):
     pytest.importorskip("awslambdaric")
-    load_example(LAMBDA / "build_layer.py").build(tmp_path / "layer.zip")
-    with zipfile.ZipFile(tmp_path / "layer.zip") as layer:
-        layer.extractall(tmp_path / "opt")
+    with zipfile.ZipFile(layer) as archive:
+        archive.extractall(tmp_path / "opt")
     runtime = LambdaRuntime()
     environment = {
         **os.environ,
