@@ -912,6 +912,7 @@ class _Exchange:
     sock: Optional[socket.socket] = None
     turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
     reused = aborted = over = _heard = False
+    status_code, reason = 0, ""
     _rest = b""  # what has come behind the head
 
     def __init__(self, session: "Session", route: _Origin) -> None:
@@ -919,14 +920,6 @@ class _Exchange:
 
     def __del__(self) -> None:
         self.close()
-
-    @property
-    def status_code(self) -> int:
-        return self._head.status
-
-    @property
-    def reason(self) -> str:
-        return self._head.reason
 
     @property
     def headers(self) -> dict[str, str]:
@@ -1016,10 +1009,11 @@ class _Exchange:
                     raise ConnectionResetError("the server closed the connection without an answer")
                 data, self._heard = data + more, True
             self._head, data, searched = _parse_head(data[:end]), data[end:], 0
-            if self._head.status >= 200:
+            self.status_code, self.reason = self._head.status, self._head.reason
+            if self.status_code >= 200:
                 self._rest = data
                 return
-            if self._head.status == 101:
+            if self.status_code == 101:
                 raise APIResponseError("the server switched to a protocol that nobody asked for")
         raise APIResponseError(f"more than {_MAX_INTERIM} interim responses")
 
