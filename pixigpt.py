@@ -1095,7 +1095,8 @@ class Session(_Closing):
                 sockets.append(exchange.sock)
                 exchange.sock = None
         for sock in sockets:
-            os.close(sock.detach())
+            if sock.fileno() >= 0:  # another thread may have been about to close it, or to hold it twice
+                os.close(sock.detach())
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()

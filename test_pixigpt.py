@@ -1880,6 +1880,54 @@ def test_forks_beside_threads_that_call():
     assert len(children) == 16 and not set(children) & set(others)
 
 
+@needs_fork
+def test_a_fork_at_any_line_of_another_threads_call_harms_neither():
+    program = """
+        import socket, ssl
+
+        def trace(frame, event, argument):
+            code = frame.f_code
+            if code.co_filename != pixigpt.__file__ or code.co_varnames[:1] != ("self",):
+                return None  # a function has no state
+            if event == "line" and (code, frame.f_lineno) not in seen:
+                seen.add((code, frame.f_lineno))
+                places.put(f"{code.co_name}, line {frame.f_lineno}")
+                forked.get()
+            return trace
+
+        def call():
+            sys.settrace(trace)
+            try:
+                for _ in range(2):  # by a new connection, then by the same
+                    secure.create_chat_completion(messages=[], id="thread")
+            except BaseException as error:
+                places.put(repr(error))
+            sys.settrace(None)
+            places.put(None)
+
+        def work():
+            ask("child")
+            os._exit(0)
+
+        session = pixigpt.Session(ssl_context=ssl.create_default_context())
+        client = pixigpt.Client(timeout=2, session=session)
+        secure = pixigpt.Client(base_url="SECURE", session=session)
+        ports = 1, int(secure.base_url.rpartition(":")[2])  # nobody is at the first
+        addresses = [address for port in ports for address in socket.getaddrinfo("127.0.0.1", port, 0, 1)]
+        look_up, socket.getaddrinfo = socket.getaddrinfo, lambda *arguments: addresses
+        places, forked, seen, children = queue.SimpleQueue(), queue.SimpleQueue(), set(), {}
+        os.register_at_fork(after_in_child=lambda: setattr(socket, "getaddrinfo", look_up))
+        threading.Thread(target=call, daemon=True).start()
+        for place in iter(places.get, None):
+            children[fork(work)] = place
+            forked.put(None)
+        failed = [place for child, place in children.items() if not ends_well(child)]
+        assert not failed and len(children) > 100, (failed, len(children))
+    """
+    with Server(route=answer_its_id) as server, Server(route=answer_its_id, ssl_context=server_tls()) as secure:
+        run_program(program.replace("SECURE", secure.url), server)
+
+
 @by_name("method", {method: (method,) for method in multiprocessing.get_all_start_methods()})
 @at_once
 def test_clients_answers_and_errors_pass_between_processes(method):
@@ -4863,6 +4911,20 @@ def test_one_client_serves_loop_after_loop_and_loops_in_threads():
         assert [len(answers) for answers in together(2, lambda _: asyncio.run(many()))] == [20, 20]
         assert pool_of(client)[0] == 0 and len(server.requests) == 43
         asyncio.run(client.close())
+
+
+@in_a_loop
+async def test_a_call_that_got_no_thread_is_never_sent(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    with Server(NO_THREADS) as server:
+        async with connected(AsyncClient, server) as client:
+            with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="can't start new thread"):
+                patch.setattr(threading.Thread, "start", start)
+                await client.create_thread()
+            assert await client.list_threads() == await client.list_threads() == []
+        assert [request.method for request in server.requests] == ["GET", "GET"]
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own-session", "shared-session"])
