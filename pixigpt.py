@@ -368,7 +368,7 @@ class APIError(Exception):
     body: Any = None
     where = ""  # "POST /chat/completions"
     attempts = 1
-    stage = ""  # of a connection failure: "connect" nothing was sent, "reuse" a kept connection died, "final" hopeless
+    stage = ""  # of a connection failure: "connect" nothing was sent, "reuse" a kept one died, "sent", "final" hopeless
 
     def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message)
@@ -429,21 +429,6 @@ def is_rate_limit_error(error: BaseException) -> bool:
     """Whether the service asked for fewer requests."""
     return isinstance(error, APIError) and (error.type == "rate_limit_error" or error.status_code == 429)
 
-def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: bytes, now: float) -> APIError:
-    """The error that a status other than 2xx stands for, whatever the body is like."""
-    body: Any = raw.decode("utf-8", "replace")
-    try:
-        body = _JSON.decode(body)
-    except (ValueError, RecursionError):
-        pass  # then it is the text
-    error = _body_error(_STATUS_ERRORS.get(status, ServerError if 500 <= status < 600 else APIError), body)
-    if 300 <= status < 400:
-        place = headers.get("location", "nowhere")
-        error.message = f"redirected to {place}; redirects are not followed, set base_url to where the API is"
-    error.message = error.message or reason or "no message"
-    error.status_code, error.retry_after = status, _retry_after(headers, now)
-    return error
-
 def _body_error(kind: type[APIError], body: Any) -> APIError:
     """The error in a body: `{"error": {"message", "type", …}}` as OpenAI's, or what other servers send."""
     detail = body.get("error") or body if isinstance(body, dict) else body
@@ -451,6 +436,14 @@ def _body_error(kind: type[APIError], body: Any) -> APIError:
     message = next((fields[key] for key in ("message", "detail", "error", "title") if fields.get(key)), "")
     known = {key: str(fields[key]) for key in ("type", "code", "param") if fields.get(key) is not None}
     return kind(_excerpt(message) if isinstance(message, str) else _as_json(message), body=body, **known)
+
+def _with_response(error: APIError, response: Any) -> APIError:
+    """What the head of a response adds to an error in its body."""
+    if not isinstance(error, APIConnectionError):
+        error.headers = dict(response.headers)
+        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
+        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
+    return error
 
 def _excerpt(text: str, length: int = 500) -> str:
     """The beginning of what a server said, in one line and without HTML."""
@@ -664,6 +657,21 @@ def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
             pass  # some texts make it trip
     return None
 
+def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: bytes, now: float) -> APIError:
+    """The error that a status other than 2xx stands for, whatever the body is like."""
+    body: Any = raw.decode("utf-8", "replace")
+    try:
+        body = _JSON.decode(body)
+    except (ValueError, RecursionError):
+        pass  # then it is the text
+    error = _body_error(_STATUS_ERRORS.get(status, ServerError if 500 <= status < 600 else APIError), body)
+    if 300 <= status < 400:
+        place = headers.get("location", "nowhere")
+        error.message = f"redirected to {place}; redirects are not followed, set base_url to where the API is"
+    error.message = error.message or reason or "no message"
+    error.status_code, error.retry_after = status, _retry_after(headers, now)
+    return error
+
 _STATELESS_POSTS: Final = (
     "/chat/completions /vision/analyze /vision/tags /vision/ocr /vision/video /moderations /moderations/media"
     " /embeddings /rerank".split()
@@ -727,6 +735,9 @@ def _tidy_completion(response: Any) -> Any:
     except (AttributeError, KeyError, TypeError):
         _check(False, response, 'a completion with "choices"')
     return response
+
+def _check_completion(value: Any) -> Any:
+    return _check(bool(_tidy_completion(value)["choices"]), value, 'a completion with "choices"')
 
 def _tidy_message(message: Any) -> Any:
     """The same for a message of a thread; only the assistant's are touched."""
@@ -1255,7 +1266,11 @@ class _ForeignExchange:
         # Only of a chunked body requests gives what has come; of any other it waits for as much as is asked for.
         chunked, stream = "transfer-encoding" in self.headers, "event-stream" in self.headers.get("content-type", "")
         self._pieces: Iterator[bytes] = iter(answer.iter_content(None if chunked else 1 if stream else _RECEIVE_BYTES))
-        self.close = self.abort = answer.close
+        self.close = answer.close
+
+    def abort(self) -> None:
+        """From another thread, which `close` would keep until the one that reads is done."""
+        threading.Thread(target=self.close, daemon=True).start()
 
     def read_some(self, deadline: float) -> bytes:
         try:
@@ -1297,9 +1312,7 @@ def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
 
-_AnyExchange = Union[_Exchange, _ForeignExchange]
-
-def _read_all(response: _AnyExchange, deadline: float) -> Union[bytes, bytearray]:
+def _read_all(response: Union[_Exchange, _ForeignExchange], deadline: float) -> Union[bytes, bytearray]:
     """The whole body of an answer, at most 64 MiB."""
     data: Union[bytes, bytearray] = response.read_some(deadline)
     more = response.read_some(deadline) if data else b""
@@ -1340,14 +1353,14 @@ class _EventDecoder:
         if rest:
             self._tail.append(rest)
         if lines and self._first:
-            self._first, lines[0] = False, lines[0][3:] if lines[0].startswith(b"\xef\xbb\xbf") else lines[0]
+            self._first, lines[0] = False, lines[0].removeprefix(b"\xef\xbb\xbf")
         for line in lines:
             if line:
                 name, _, value = line.partition(b":")
                 if name == b"data":
-                    self._data.append((value[1:] if value[:1] == b" " else value).decode("utf-8", "replace"))
+                    self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
                 elif name == b"event":
-                    self._event = (value[1:] if value[:1] == b" " else value).decode("utf-8", "replace")
+                    self._event = value.removeprefix(b" ").decode("utf-8", "replace")
             else:
                 if self._data:
                     events.append((self._event, "\n".join(self._data)))
@@ -1419,7 +1432,7 @@ class ChatCompletionStream(_Closing):
         print(stream.get_final_completion().usage.total_tokens)
 
     `timeout` bounds each wait for more. Raises what any call raises, also in the middle; APIResponseError if the stream
-    ends without `[DONE]` and without a finish reason. For one thread at a time.
+    ends without `[DONE]` and without a finish reason. One thread at a time may read it, any may `close` it.
     """
 
     def __init__(self, response: Any, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
@@ -1431,6 +1444,7 @@ class ChatCompletionStream(_Closing):
         self._seen: list[str] = []  # the chunks so far, as their JSON texts
         self._whole: Any = None  # of a server that cannot stream its answer
         self._text = ""  # of the last chunk
+        self._reading = threading.Lock()
 
     def __iter__(self) -> Iterator[ChatCompletionChunk]:
         return self
@@ -1469,16 +1483,28 @@ class ChatCompletionStream(_Closing):
         raise self._explain(_with_response(problem, self._response))
 
     def close(self) -> None:
-        """Ends the stream. Its connection is closed unless the answer was complete."""
+        """Ends the stream, also if another thread reads it. Its connection is closed unless the answer was complete."""
         self._ended = True
         self._events.clear()
-        self._response.close()
+        if self._reading.acquire(blocking=False):
+            self._response.close()
+            self._reading.release()
+        else:  # who reads closes it: over TLS it would read on from whoever gets the descriptor next
+            self._response.abort()
+
+    def _read(self, deadline: float) -> bytes:
+        try:
+            with self._reading:
+                return self._response.read_some(deadline)
+        finally:
+            if self._ended:
+                self._response.close()
 
     def _receive(self) -> None:
         """Waits for more, until its end; the events that are in it."""
         deadline = _deadline(self._timeout)
         try:
-            piece = self._response.read_some(deadline)
+            piece = self._read(deadline)
         except APIResponseError:
             if not self._complete:  # else nothing is missing but the framing's end
                 raise
@@ -1530,7 +1556,7 @@ class ChatCompletionStream(_Closing):
         deadline = _deadline(_DRAIN_SECONDS)
         try:
             for _ in range(4):
-                if not self._response.read_some(deadline):
+                if not self._read(deadline):
                     break
         except APIError:
             pass
@@ -1593,12 +1619,8 @@ class _Schema(dict[str, Any]):
         self.becomes = becomes
 
 _JSON_TYPES: Final[dict[str, tuple[Any, str]]] = {
-    "string": (str, "a text"),
-    "boolean": (bool, "true or false"),
-    "integer": (int, "a whole number"),
-    "number": (float, "a number"),
-    "null": (type(None), "null"),
-    "array": (list, "a list"),
+    "string": (str, "a text"), "boolean": (bool, "true or false"), "integer": (int, "a whole number"),
+    "number": (float, "a number"), "null": (type(None), "null"), "array": (list, "a list"),
     "object": (dict, "an object"),
 }
 
@@ -1707,7 +1729,7 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         wrong = [f"{name!r} is missing" for name in schema.get("required", ()) if name not in value]
         wrong += [f"{name!r} is unknown" for name in value if name not in members]
         if wrong:
-            raise ValueError(f"{where} do not fit: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
+            raise ValueError(f"{where}: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
         value = {name: _fit(item, members[name], repr(name)) for name, item in value.items()}
     return schema.becomes(**value) if schema.becomes else value
 
@@ -1732,8 +1754,9 @@ def _functions(request: dict[str, Any]) -> dict[str, _Function]:
     """The Python functions among a request's tools, by name."""
     if not isinstance(request["messages"], list):
         raise TypeError("messages must be a list: what is said is appended to it")
-    request["tools"] = list(request.get("tools") or ())
-    functions = [_Function(tool) for tool in request["tools"] if not isinstance(tool, Mapping)]
+    if "tools" in request:
+        request["tools"] = list(request["tools"])  # an iterator can be read once
+    functions = [_Function(tool) for tool in request.get("tools", ()) if not isinstance(tool, Mapping)]
     return {function.name: function for function in functions}
 
 def _prepare(functions: dict[str, _Function], call: Mapping[str, Any]) -> tuple[_Function, dict[str, Any]]:
@@ -1851,9 +1874,6 @@ def _read_run(response: Any, deadline: float) -> Any:
 def _read_completion(response: Any, deadline: float) -> Any:
     return _check_completion(_read_json(response, deadline))
 
-def _check_completion(value: Any) -> Any:
-    return _check(bool(_tidy_completion(value)["choices"]), value, 'a completion with "choices"')
-
 def _read_error(response: Any, deadline: float) -> APIError:
     """The error that any other status stands for, with the body if it can be had."""
     body = b""
@@ -1864,14 +1884,6 @@ def _read_error(response: Any, deadline: float) -> APIError:
     except APIError:
         pass
     return _status_error(response.status_code, response.reason, response.headers, body, _time_of_day())
-
-def _with_response(error: APIError, response: Any) -> APIError:
-    """What the head of a response adds to an error in its body."""
-    if not isinstance(error, APIConnectionError):
-        error.headers = dict(response.headers)
-        error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
-        error.status_code = response.status_code if isinstance(error, APIResponseError) else error.status_code
-    return error
 
 class Client(_Closing):
     """The PixiGPT API. One client serves any number of threads.
@@ -2191,7 +2203,7 @@ class Client(_Closing):
     @overload
     def analyze_image(self, **request: "Unpack[VisionAnalyzeRequest]") -> VisionAnalyzeResponse: ...
     def analyze_image(self, *request: Any, **fields: Any) -> VisionAnalyzeResponse:
-        """Says what is in a picture."""
+        """Says what is in a picture: image_url, user_prompt?."""
         return self._call("POST", "/vision/analyze", _request(request, fields, "image_url"))
 
     @overload
@@ -2199,7 +2211,7 @@ class Client(_Closing):
     @overload
     def analyze_image_for_tags(self, **request: "Unpack[VisionTagsRequest]") -> VisionTagsResponse: ...
     def analyze_image_for_tags(self, *request: Any, **fields: Any) -> VisionTagsResponse:
-        """Tags for a picture, in one text with commas."""
+        """Tags for a picture, in one text with commas: image_url."""
         return self._call("POST", "/vision/tags", _request(request, fields, "image_url"))
 
     @overload
@@ -2207,7 +2219,7 @@ class Client(_Closing):
     @overload
     def extract_text(self, **request: "Unpack[VisionOCRRequest]") -> VisionOCRResponse: ...
     def extract_text(self, *request: Any, **fields: Any) -> VisionOCRResponse:
-        """The text in a picture."""
+        """The text in a picture: image_url."""
         return self._call("POST", "/vision/ocr", _request(request, fields, "image_url"))
 
     @overload
@@ -2215,7 +2227,7 @@ class Client(_Closing):
     @overload
     def analyze_video(self, **request: "Unpack[VisionVideoRequest]") -> VisionVideoResponse: ...
     def analyze_video(self, *request: Any, **fields: Any) -> VisionVideoResponse:
-        """Says what happens in a video."""
+        """Says what happens in a video: video_url, user_prompt?."""
         return self._call("POST", "/vision/video", _request(request, fields, "video_url"))
 
     @overload
@@ -2223,7 +2235,7 @@ class Client(_Closing):
     @overload
     def moderate_text(self, **request: "Unpack[ModerationTextRequest]") -> ModerationResponse: ...
     def moderate_text(self, *request: Any, **fields: Any) -> ModerationResponse:
-        """The category of a text, and how sure that is."""
+        """The category of a text, and how sure that is: prompt."""
         return self._call("POST", "/moderations", _request(request, fields, "prompt"))
 
     @overload
@@ -2231,7 +2243,7 @@ class Client(_Closing):
     @overload
     def moderate_media(self, **request: "Unpack[ModerationMediaRequest]") -> ModerationResponse: ...
     def moderate_media(self, *request: Any, **fields: Any) -> ModerationResponse:
-        """The same for a picture or a video."""
+        """The same for a picture or a video: media_url, is_video."""
         return self._call("POST", "/moderations/media", _request(request, fields, "media_url", "is_video"))
 
     @overload
@@ -2239,7 +2251,7 @@ class Client(_Closing):
     @overload
     def create_embedding(self, **request: "Unpack[EmbeddingRequest]") -> EmbeddingResponse: ...
     def create_embedding(self, *request: Any, **fields: Any) -> EmbeddingResponse:
-        """A vector for each text: `response.data[0].embedding`."""
+        """A vector for each text, `response.data[0].embedding`: input, model?."""
         return self._call("POST", "/embeddings", _request(request, fields, "input"))
 
     @overload
@@ -2247,7 +2259,7 @@ class Client(_Closing):
     @overload
     def rerank(self, **request: "Unpack[RerankRequest]") -> RerankResponse: ...
     def rerank(self, *request: Any, **fields: Any) -> RerankResponse:
-        """Documents sorted by what they say about a query: `response.results[0].document`."""
+        """Sorts documents, `response.results[0].document`: query, documents, top_k?, model?."""
         return self._call("POST", "/rerank", _request(request, fields, "query", "documents"))
 
 # --------------------------------------------------------------------------------------------------- asyncio
@@ -2283,8 +2295,9 @@ class AsyncClient:
             stream = await client.stream_chat_completion(messages=messages)
             async for chunk in stream: ...
 
-    Calls run in threads of its own, as many as the session has connections. `iter_messages` and `run_tools` are
-    asynchronous iterators; `run_tools` awaits async functions and runs the calls of a round at once.
+    Calls run in threads of its own, as many as the session has connections; a stream that is read, a run that is waited
+    for and a tool function have one beside them. `iter_messages` and `run_tools` are asynchronous iterators;
+    `run_tools` awaits async functions and runs the calls of a round at once. All methods are `Client`'s.
     """
 
     def __init__(
@@ -2374,7 +2387,7 @@ class AsyncClient:
         answer = asyncio.wrap_future(future)
         try:
             if kind == "wait":
-                _Threads(1).submit(job)
+                threading.Thread(target=job, name="pixigpt", daemon=True).start()
             else:
                 call.deadline = _deadline(self.timeout)
                 transport._threads = transport._threads or _Threads(transport.max_connections)
@@ -2485,7 +2498,6 @@ class AsyncChatCompletionStream:
 
     async def close(self) -> None:
         """Ends the stream, also if another task reads it."""
-        self._stream._response.abort()
         self._stream.close()
 
     def _in_thread(self, function: Callable[[], _R]) -> Coroutine[Any, Any, _R]:
@@ -2585,7 +2597,7 @@ def _ask(client: Client, messages: list[Any], prompt: str, options: Any, console
         console.write("\n", console.begun)
     return [*turn, Message(role="assistant", content=answer)]
 
-def _chat(client: Client, messages: list[Any], options: Any, console: _Console) -> int:
+def _chat(client: Client, messages: list[Any], prompt: str, options: Any, console: _Console) -> int:
     """Turn by turn until Ctrl-D. Ctrl-C stops an answer; a turn that failed is as if it had not been."""
     try:
         import readline  # gives input() line editing
@@ -2596,20 +2608,24 @@ def _chat(client: Client, messages: list[Any], options: Any, console: _Console) 
     terminal, status = sys.stdin.isatty(), 0
     while True:
         try:
-            if terminal and not sys.stdout.isatty():  # input() would write its prompt there
-                console.write("> ", sys.stderr)
-            prompt = input("> " if terminal and sys.stdout.isatty() else "")
-            if prompt.strip():
-                messages += _ask(client, messages, prompt, options, console)
+            if not prompt:
+                if terminal and not sys.stdout.isatty():  # input() would write its prompt there
+                    console.write("> ", sys.stderr)
+                prompt = input("> " if terminal and sys.stdout.isatty() else "")
+            asked, prompt = prompt, ""
+            if asked.strip():
+                messages += _ask(client, messages, asked, options, console)
         except EOFError:
             sys.stderr.write("\n" if terminal else "")
             return status
         except KeyboardInterrupt:
+            if not terminal:
+                raise
             console.write("\n", console.begun or sys.stderr)
         except APIError as error:
             status = console.fail(error, 0 if terminal else 1)
 
-def _run(options: Any, console: _Console) -> int:
+def _command(options: Any, console: _Console) -> int:
     client = Client(base_url=options.base_url, timeout=options.timeout)
     if options.list_assistants:
         for assistant in client.list_assistants():
@@ -2625,9 +2641,10 @@ def _run(options: Any, console: _Console) -> int:
     options.assistant_id = options.assistant_id or os.environ.get("PIXIGPT_ASSISTANT_ID") or None
     system = "You are a helpful assistant." if options.system is None and not options.assistant_id else options.system
     messages: list[Any] = [] if system is None else [Message(role="system", content=system)]
-    if prompt.strip():
-        messages += _ask(client, messages, prompt, options, console)
-    return _chat(client, messages, options, console) if chat else 0
+    if chat:
+        return _chat(client, messages, prompt, options, console)
+    _ask(client, messages, prompt, options, console)
+    return 0
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """The command line, see `pixigpt --help`: runs it with the arguments and returns the exit status."""
@@ -2639,7 +2656,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
     console = _Console()
     try:
-        return _run(_options(argv), console)
+        return _command(_options(argv), console)
     except SystemExit as end:  # of argparse, which has said why
         return int(end.code or 0)
     except KeyboardInterrupt:

@@ -3653,6 +3653,18 @@ def test_text_appears_before_the_rest_has_been_sent():
         assert cli_end(process) == (0, b"two\n", b"")
 
 
+@on_posix
+def test_ctrl_c_ends_a_piped_chat():
+    with Server(stall) as server:
+        process = cli_start(server, "-i", stdin=subprocess.PIPE)
+        process.stdin.write(b"one\ntwo\n")
+        process.stdin.flush()
+        until(lambda: server.requests)
+        process.send_signal(signal.SIGINT)
+        assert cli_end(process)[:2] == (130, b"")
+    assert len(server.requests) == 1
+
+
 # ---- what goes wrong
 
 
@@ -3871,6 +3883,18 @@ def test_chat_goes_on_without_a_turn_that_failed_or_was_stopped():
 
 
 @on_posix
+def test_first_turn_of_a_chat_can_be_stopped_as_any_other():
+    with Server((CLI_STREAM_HEAD, cli_events("Hel"), stall), cli_stream("Hello!")) as server:
+        with CliTerminal(server, "-i", "one") as terminal:
+            terminal.wait_for(lambda lines: lines[-1] == "Hel")
+            os.write(terminal.keyboard, b"\x03")
+            terminal.wait_for(lambda lines: lines[-1] == ">")
+            terminal.type("two\n")
+            assert terminal.end("\x04")[0] == 0
+    assert server.requests[-1].json["messages"] == [CLI_SYSTEM, {"role": "user", "content": "two"}]
+
+
+@on_posix
 def test_pasted_lines_are_one_message(box):
     readline = pytest.importorskip("readline")
     if "GNU" not in readline.__doc__:
@@ -4055,9 +4079,9 @@ TOOL_TYPES = {  # hint, schema, JSON that fits and what becomes of it, JSON that
     "class-by-name": ("ToolPoint", POINT, {'{"x": 1}': ToolPoint(1.0)}, {}),
     "enum": (ToolColor, {**STRING, "enum": ["red", "blue"]}, {'"red"': ToolColor.RED}, {'"RED"': '\'x\' must be one of ["red", "blue"], not "RED"'}),
     "enum-of-integers": (ToolLevel, {**INTEGER, "enum": [1, 2]}, {"2": ToolLevel.HIGH, "1.0": ToolLevel.LOW}, {"3": "'x' must be one of [1, 2], not 3"}),
-    "dataclass": (ToolPoint, POINT, {'{"x": 1, "y": null}': ToolPoint(1.0, None), '{"x": 2}': ToolPoint(2.0)}, {"{}": "'x' do not fit: 'x' is missing; they are: x, y", '{"x": "a"}': "'x' must be a number, not \"a\"", '{"x": 1, "z": 2}': "'x' do not fit: 'z' is unknown; they are: x, y", "[1]": "'x' must be an object, not [1]"}),
+    "dataclass": (ToolPoint, POINT, {'{"x": 1, "y": null}': ToolPoint(1.0, None), '{"x": 2}': ToolPoint(2.0)}, {"{}": "'x': 'x' is missing; they are: x, y", '{"x": "a"}': "'x' must be a number, not \"a\"", '{"x": 1, "z": 2}': "'x': 'z' is unknown; they are: x, y", "[1]": "'x' must be an object, not [1]"}),
     "dataclass-nested": (ToolLine, LINE, {'{"x": 1, "to": {"x": 2}, "tags": ["a"]}': ToolLine(1.0, 0.0, ToolPoint(2.0), ["a"]), '{"x": 1}': ToolLine(1.0)}, {}),
-    "typeddict": (ToolPlace, PLACE, {'{"name": "a"}': {"name": "a"}, '{"name": "a", "code": 1.0}': {"name": "a", "code": 1}}, {'{"code": 1, "at": {}}': "'x' do not fit: 'name' is missing; they are: name, code, at"}),
+    "typeddict": (ToolPlace, PLACE, {'{"name": "a"}': {"name": "a"}, '{"name": "a", "code": 1.0}': {"name": "a", "code": 1}}, {'{"code": 1, "at": {}}': "'x': 'name' is missing; they are: name, code, at"}),
     "typeddict-nested": (ToolTrip, members("places", places=array(PLACE)), {'{"places": [{"name": "a", "at": {"x": 1}}]}': {"places": [{"name": "a", "at": ToolPoint(1.0)}]}}, {'{"places": [{"name": 1}]}': "'name' must be a text, not 1"}),
     "annotated": (Annotated[int, 5, "How many."], {"description": "How many.", **INTEGER}, {"1": 1}, {}),
     "annotated-inside": (list[Annotated[str, "A name."]], array({"description": "A name.", **STRING}), {'["a"]': ["a"]}, {}),
@@ -4316,8 +4340,8 @@ TOOL_MISTAKES = {  # a call of take(x: int), what the model is told
     "null": (tool_call(arguments=None), "'x' is missing"),
     "list": (tool_call(arguments="[1]"), r"must be an object, not \[1\]"),
     "number-for-a-text": (tool_call(arguments=5), "not valid JSON"),
-    "missing": (tool_call(), "^the arguments do not fit: 'x' is missing; they are: x$"),
-    "unknown": (tool_call(arguments='{"x": 1, "why": 2}'), "^the arguments do not fit: 'why' is unknown; they are: x$"),
+    "missing": (tool_call(), "^the arguments: 'x' is missing; they are: x$"),
+    "unknown": (tool_call(arguments='{"x": 1, "why": 2}'), "^the arguments: 'why' is unknown; they are: x$"),
     "wrong-type": (tool_call(arguments='{"x": "1"}'), "^'x' must be a whole number, not \"1\"$"),
     "not-a-number": (tool_call(arguments='{"x": 1, "y": NaN}'), "not valid JSON: NaN"),
     "nested-too-deep": (tool_call(arguments='{"x": ' + "[" * 100_000), "not valid JSON"),
@@ -4365,6 +4389,14 @@ def test_an_answer_without_proper_calls_is_the_last(run, calls):
     with Server(calling(message=message), reply()) as server:
         assert len(run(server, messages=messages, tools=[tool_plain])) == 1
     assert messages == [message]
+
+
+@both_run_tools
+@pytest.mark.parametrize("tools", [{}, {"tools": None}, {"tools": []}], ids=repr)
+def test_tools_that_were_not_given_are_not_sent(run, tools):
+    with Server() as server:
+        run(server, messages=[], **tools)
+    assert server.requests[0].json.get("tools") == tools.get("tools")
 
 
 @both_run_tools
@@ -4814,6 +4846,51 @@ async def test_closing_a_stream_ends_who_reads_it():
             with pytest.raises((APIError, StopAsyncIteration)):
                 await asyncio.wait_for(reader, 2)
             await soon(lambda: pool_of(client) == (0, 0, 0) and not server.open)
+
+
+@in_a_loop
+async def test_no_stream_is_closed_under_the_thread_that_reads_it(monkeypatch):
+    """Over TLS that thread would read on from whoever gets the descriptor next."""
+    closers, close = [], pixigpt._close
+    monkeypatch.setattr(pixigpt, "_close", lambda sock: (sock and closers.append(threading.current_thread()), close(sock)))
+
+    async def read(stream):
+        async with stream:
+            async for _ in stream:
+                pass
+
+    with Server((OPENED, SAID, stall)) as server:
+        async with connected(AsyncClient, server, None) as client:
+            for stop in (lambda stream, reader: stream.close(), lambda stream, reader: asyncio.sleep(0, reader.cancel())):
+                stream = await client.stream_chat_completion(ASKING)
+                reader = asyncio.create_task(read(stream))
+                await asyncio.sleep(0.05)
+                await stop(stream, reader)
+                await asyncio.wait([reader])
+                await soon(lambda: pool_of(client) == (0, 0, 0))
+    assert len(closers) == 2 and threading.main_thread() not in closers
+
+
+@in_a_loop
+async def test_a_cancelled_call_over_a_foreign_session_leaves_the_loop_free():
+    def body(size):
+        read.wait(5)
+        yield b"{}"
+
+    read, closed = threading.Event(), threading.Event()
+    close = lambda: (read.wait(5), closed.set())  # noqa: E731  # waits for who reads, as that of requests does
+    answer = mock.Mock(status_code=200, reason="", headers={}, iter_content=body, close=close)
+    session = mock.Mock(spec=["request"], request=mock.Mock(return_value=answer))
+    async with AsyncClient(SECRET, "http://127.0.0.1:9", session=session) as client:
+        task = asyncio.create_task(client.get_thread("t"))
+        await soon(lambda: session.request.called)
+        await asyncio.sleep(0.02)
+        task.cancel()
+        start = time.monotonic()
+        await asyncio.wait([task])
+        assert time.monotonic() - start < 1
+        read.set()
+        await soon(closed.is_set)
 
 
 # ---- budgets, places, loops, threads
