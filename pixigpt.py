@@ -498,7 +498,7 @@ def _no_constant(name: str) -> Any:
 _JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 
-def _decode(data: Union[bytes, bytearray]) -> Any:
+def _decode(data: bytes) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
         return _JSON.decode(data.decode("utf-8").removeprefix("\ufeff"))
@@ -620,7 +620,7 @@ class _Body:
         line = self._held[2:]  # as far as it has come
         if self._last:
             trailers, end, rest = self._held.partition(b"\r\n\r\n")
-            self.complete, self.excess, line = bool(end), bool(rest), trailers.replace(b"\r\n", b"")
+            self.complete, self.excess, line = bool(end), bool(rest or trailers), trailers.replace(b"\r\n", b"")
         if not b"\r\n".startswith(self._held[:2]) or b"\n" in line or len(line) > _MAX_HEAD:
             raise APIResponseError(f"malformed chunked response: {self._held[:80]!r} where a chunk should begin")
         return b"".join(pieces)
@@ -636,10 +636,10 @@ def _check_size(size: float) -> None:
 
 def _keep_seconds(head: _Head) -> float:
     """How long a connection may be idle after a response, 0 if it must be closed (RFC 9112 section 9.3)."""
-    options = head.framing.get("connection", "").replace(" ", "").split(",")
+    options = head.framing.get("connection", "").replace(",", " ").split()
     if not head.clean or "close" in options or (head.version == 0 and "keep-alive" not in options):
         return 0.0
-    hint = "keep-alive" in head.framing and re.search("timeout=([0-9]{1,6})", head.framing["keep-alive"])
+    hint = "keep-alive" in head.framing and re.search("timeout *= *([0-9]{1,6})", head.framing["keep-alive"])
     return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # a second before it closes
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
@@ -895,8 +895,11 @@ class _Idle:
         self.route, self.sock, self.seconds = route, sock, seconds
         self.since = _time_of_day()
 
+    def left(self) -> float:
+        return self.seconds - (_time_of_day() - self.since)
+
     def has_expired(self) -> bool:
-        return not 0 <= _time_of_day() - self.since < self.seconds
+        return not 0 < self.left() <= self.seconds
 
 def _is_silent(sock: socket.socket) -> bool:
     """Whether nothing has come that nobody asked for, nor the connection's end."""
@@ -924,6 +927,7 @@ class _Exchange:
     turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
     reused = aborted = over = _heard = False
     status_code, reason = 0, ""
+    keep = _IDLE_SECONDS  # how long the socket may be idle hereafter
     _rest = b""  # what has come behind the head
 
     def __init__(self, session: "Session", route: _Origin) -> None:
@@ -959,7 +963,7 @@ class _Exchange:
             raise ConnectionAbortedError("the connection was given up")
         armed = sock.gettimeout()
         if armed is None or abs(left - armed) > 0.001:  # to set it costs a system call
-            sock.settimeout(None if left == _FOREVER else left)
+            sock.settimeout(None if left > 1e6 else left)  # poll() cannot count further
         return sock
 
     def connect(self, deadline: float) -> None:
@@ -984,8 +988,8 @@ class _Exchange:
         # The name as bytes, because a str would cost the import of the IDNA tables.
         addresses = socket.getaddrinfo(origin.host.encode(), origin.port, 0, socket.SOCK_STREAM)
         for others, (family, kind, protocol, _, address) in zip(reversed(range(len(addresses))), addresses):
-            self.sock = socket.socket(family, kind, protocol)
             try:
+                self.sock = socket.socket(family, kind, protocol)
                 sock = self._armed(deadline)
                 if others:
                     sock.settimeout(min(_ADDRESS_SECONDS, _left(deadline) / (others + 1)))
@@ -1012,7 +1016,7 @@ class _Exchange:
     def _read_head(self, deadline: float) -> None:
         """The head of the answer, and what comes with it. Interim responses are passed over (RFC 9110 15.2)."""
         data, searched = b"", 0
-        for _ in range(_MAX_INTERIM):
+        for _ in range(_MAX_INTERIM + 1):
             while not data or not (end := _head_end(data, searched)):
                 searched = max(0, len(data) - 3)
                 more = self._armed(deadline).recv(_RECEIVE_BYTES)
@@ -1034,13 +1038,15 @@ class _Exchange:
         try:
             try:
                 self._armed(deadline).sendall(request)
-            except (BrokenPipeError, ConnectionResetError):
+            except socket.timeout:
+                raise
+            except OSError:  # over TLS not always a BrokenPipeError
                 sent = False  # the server may have answered before it had read all; if not, reading fails as well
             doing = "waiting for the answer"
             self._read_head(deadline)
         except OSError as error:
             raise _failure(error, doing, "reuse" if self.reused and not self._heard else "sent") from error
-        self._body, self._keep = _Body(method, self._head), _keep_seconds(self._head) if sent else 0.0
+        self._body, self.keep = _Body(method, self._head), _keep_seconds(self._head) if sent else 0.0
         if self._body.complete:
             self._body.excess = self._body.excess or bool(self._rest)
             self._finish()
@@ -1063,7 +1069,7 @@ class _Exchange:
         return piece
 
     def _finish(self) -> None:
-        self.session._release(self, 0 if self._body.excess else self._keep)
+        self.session._release(self, 0 if self._body.excess else self.keep)
 
 class _Closing:
     """What `with` closes at its end."""
@@ -1091,7 +1097,7 @@ class Session(_Closing):
             raise ValueError("max_connections must be a whole number from 1")
         self.proxies, self.ssl_context = dict(proxies or {}), ssl_context
         self.max_connections, self.trust_env = max_connections, trust_env
-        self._proxies = {scheme.partition("://")[0]: _parse_proxy(url) for scheme, url in self.proxies.items() if url}
+        self._proxies = {key.removesuffix("://"): _parse_proxy(url) for key, url in self.proxies.items() if url}
         self._closed = False
         self._idle: list[_Idle] = []  # the most recently used last
         self._active: dict[int, weakref.ref[_Exchange]] = {}  # by id; at most max_connections
@@ -1100,14 +1106,10 @@ class Session(_Closing):
 
     def _forget(self) -> None:
         """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
-        sockets = [idle.sock for idle in self._idle]
-        for exchange in [reference() for reference in self._active.values()]:
-            if exchange is not None and exchange.sock is not None:
-                sockets.append(exchange.sock)
-                exchange.sock = None
-        for sock in sockets:
-            if sock.fileno() >= 0:  # another thread may have been about to close it, or to hold it twice
-                os.close(sock.detach())
+        holders: list[Any] = [*self._idle, *(reference() for reference in self._active.values())]
+        for holder in filter(None, holders):
+            _close(holder.sock)
+            holder.sock = None
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()
@@ -1144,7 +1146,8 @@ class Session(_Closing):
     def _route(self, url: str) -> _Origin:
         """The origin of a URL and the proxy on the way there."""
         origin = _parse_origin(url, "base_url")
-        proxy = self._proxies.get(origin.scheme) or self._proxies.get("all")
+        keys = (f"{origin.scheme}://{origin.host}", origin.scheme, f"all://{origin.host}", "all")
+        proxy = next((self._proxies[key] for key in keys if key in self._proxies), None)
         found = _environment_proxy(origin) if proxy is None and self.trust_env else None
         return origin._replace(proxy=_parse_proxy(found) if found else proxy)
 
@@ -1179,7 +1182,8 @@ class Session(_Closing):
 
     def _connect(self, route: _Origin, deadline: float) -> None:
         """Leaves a connection in the pool that is ready for its first request."""
-        self._release(self._acquire(route, deadline, False), _IDLE_SECONDS)
+        exchange = self._acquire(route, deadline, False)
+        self._release(exchange, exchange.keep)
 
     def _acquire(self, route: _Origin, deadline: float, fresh: bool) -> _Exchange:
         """A connection to *route*: the most recently used idle one, or a new one."""
@@ -1189,10 +1193,10 @@ class Session(_Closing):
                 if len(self._active) < self.max_connections and not self._waiting:
                     self._active[id(exchange)] = weakref.ref(exchange)
                 else:
-                    exchange.turn = threading.Event()
                     self._waiting.append(exchange)
+                    exchange.turn = threading.Event()  # which may set off the garbage collector, and that free a place
             _track(exchange)
-            if exchange.turn is not None and not self._closed:
+            if id(exchange) not in self._active and exchange.turn is not None and not self._closed:
                 left = deadline - _clock()
                 if not exchange.turn.wait(None if left == _FOREVER else left):
                     raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
@@ -1204,7 +1208,7 @@ class Session(_Closing):
                 if idle is None:
                     exchange.connect(deadline)
                 elif not idle.has_expired() and _is_silent(idle.sock):
-                    exchange.sock, exchange.reused = idle.sock, True
+                    exchange.sock, exchange.reused, exchange.keep = idle.sock, True, idle.left()
                 else:
                     _close(idle.sock)
             return exchange
@@ -1228,25 +1232,27 @@ class Session(_Closing):
 
     def _release(self, exchange: _Exchange, keep_seconds: float) -> None:
         """An exchange is over, its socket is idle for so many seconds at most. The next in the queue has its turn."""
-        dropped: list[Optional[socket.socket]] = []
-        with self._lock:  # critical section
-            while self._idle and self._idle[0].has_expired():
-                dropped.append(self._idle.pop(0).sock)
-            if exchange.sock is not None and keep_seconds > 0 and not self._closed:
-                self._idle.append(_Idle(exchange.route, exchange.sock, keep_seconds))
+        with self._lock:  # critical section; after Ctrl-C at any point of it `close` comes here again
+            sock, exchange.sock = exchange.sock, None
+            if sock is not None and keep_seconds > 0 and not self._closed:
+                self._idle.append(_Idle(exchange.route, sock, keep_seconds))
             else:
-                dropped.append(exchange.sock)
-            exchange.sock, exchange.over = None, True
+                _close(sock)  # before somebody else has the place, or there would be one too many
+            for idle in [*self._idle]:  # a copy: the garbage collector may come here meanwhile
+                if not idle.has_expired():
+                    break
+                _close(idle.sock)
+                self._idle = [other for other in self._idle if other is not idle]
             self._active.pop(id(exchange), None)
             if exchange.turn is not None and exchange in self._waiting:
                 self._waiting.remove(exchange)
             while self._waiting and len(self._active) < self.max_connections:
-                following = self._waiting.popleft()
+                following = self._waiting[0]
                 self._active[id(following)] = weakref.ref(following)
                 if following.turn is not None:
                     following.turn.set()
-        for sock in dropped:
-            _close(sock)
+                self._waiting.popleft()
+            exchange.over = True
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
@@ -1312,17 +1318,14 @@ def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
 
-def _read_all(response: Union[_Exchange, _ForeignExchange], deadline: float) -> Union[bytes, bytearray]:
+def _read_all(response: Union[_Exchange, _ForeignExchange], deadline: float) -> bytes:
     """The whole body of an answer, at most 64 MiB."""
-    data: Union[bytes, bytearray] = response.read_some(deadline)
-    more = response.read_some(deadline) if data else b""
-    if more:
-        data = bytearray(data)
-    while more:
-        data += more
-        _check_size(len(data))
-        more = response.read_some(deadline)
-    return data
+    pieces, size = [], 0
+    while piece := response.read_some(deadline):
+        pieces.append(piece)
+        size += len(piece)
+        _check_size(size)
+    return b"".join(pieces)
 
 # --------------------------------------------------------------------------------------------------- streams
 
@@ -1399,8 +1402,8 @@ def _joined_items(parts: Sequence[Mapping[str, Any]]) -> list[Object]:
     for part in parts:
         number = part.get("index")
         if number is None:
-            same = [known for known, those in items.items() if part.get("id") in (None, those[0].get("id"))]
-            number = same[-1] if same else len(items)
+            same = [known for known, those in items.items() if part.get("id") in (None, "", those[0].get("id"))]
+            number = same[-1] if same else max(items, default=-1) + 1
         items.setdefault(int(number), []).append(part)
     return [Object(_joined(items[number]), index=number) for number in sorted(items)]
 
@@ -1410,8 +1413,8 @@ def _completion(chunks: Sequence[Mapping[str, Any]]) -> Any:
     answer["choices"] = [_joined_choice(**choice) for choice in answer.get("choices") or ()]
     return _tidy_completion(answer)
 
-def _joined_choice(index: int, delta: Any = None, **fields: Any) -> Object:
-    message = Object({"role": "assistant", "content": None, **(delta or {})})
+def _joined_choice(index: int, delta: Any = None, message: Any = None, **fields: Any) -> Object:
+    message = Object({"role": "assistant", "content": None, **(delta or message or {})})
     for call in message.get("tool_calls") or ():
         del call["index"]
         function = call.get("function") or {}
@@ -1512,7 +1515,7 @@ class ChatCompletionStream(_Closing):
         kind = "" if self._began else self._response.headers.get("content-type", "").lower()
         if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
             self._ended = True  # a server that cannot stream
-            data = bytearray(piece) + _read_all(self._response, deadline)
+            data = piece + _read_all(self._response, deadline)
             self._whole, self._complete = _check_completion(_decode(data)), True
             self._events.append(("", json.dumps(_as_chunk(_decode(data)))))
             return
@@ -1555,7 +1558,7 @@ class ChatCompletionStream(_Closing):
         """After the last event: the connection can be kept if the response's end comes at once."""
         deadline = _deadline(_DRAIN_SECONDS)
         try:
-            for _ in range(4):
+            for _ in range(4 if isinstance(self._response, _Exchange) else 0):  # a foreign one waits too long
                 if not self._read(deadline):
                     break
         except APIError:
@@ -1878,7 +1881,7 @@ def _read_error(response: Any, deadline: float) -> APIError:
     """The error that any other status stands for, with the body if it can be had."""
     body = b""
     try:
-        body = bytes(_read_all(response, deadline))
+        body = _read_all(response, deadline)
     except APITimeoutError:
         raise
     except APIError:
@@ -1956,7 +1959,7 @@ class Client(_Closing):
         if body is not None:
             data, headers = _encode(body), {**headers, "Content-Type": "application/json"}
         if not repeatable:
-            headers = {**headers, "Idempotency-Key": os.urandom(16).hex()}
+            headers = {"Idempotency-Key": os.urandom(16).hex(), **headers}
 
         def attempt(deadline: float, fresh: bool) -> Any:
             response = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
@@ -2002,10 +2005,12 @@ class Client(_Closing):
         """Completes an error with what only the client knows, and takes out the key that a server may have echoed."""
         error.where = where
         if isinstance(error, APITimeoutError):
-            error.message = f"timed out after {self.timeout:g} s while {error.message}"
+            after = "" if self.timeout is None else f" after {self.timeout:g} s"  # a foreign session may have a limit
+            error.message = f"timed out{after} while {error.message}"
         if self.api_key:
-            key = re.escape(self.api_key)
-            secret = re.compile(key if len(self.api_key) > 7 else rf"\b{key}\b")  # a short one is in many words
+            begin, rest = re.escape(self.api_key[:8]), re.escape("\\" + "".join(set(self.api_key)))
+            # An excerpt may have cut it, or escaped what is in it. A short one is in many words.
+            secret = re.compile(f"{begin}[{rest}]*" if len(self.api_key) > 7 else rf"(?<!\w){begin}(?!\w)")
             for name, value in vars(error).items():
                 setattr(error, name, _masked(value, secret))
         error.args = (error.message,)

@@ -1068,6 +1068,29 @@ def test_all_errors_pickle_and_copy():
             assert type(twin) is kind and str(twin) == str(error) == "no (3 attempts)" and vars(twin) == vars(error)
 
 
+@pytest.mark.parametrize("key", ["abc=", "-abc", "abc"])
+def test_a_short_key_is_masked_as_a_word(key):
+    error = failure_of(reply(401, {"error": {"message": f"bad: {key}, not {key}s"}}), api_key=key)
+    assert error.message == f"bad: ***, not {key}s"
+
+
+def test_a_given_idempotency_key_is_sent():
+    with Server() as server:
+        server.client().with_options(headers={"idempotency-key": "order-42"}).create_thread()
+    assert server.requests[0].headers["idempotency-key"] == "order-42"
+
+
+def test_a_foreign_session_may_have_a_limit_of_its_own():
+    requests = pytest.importorskip("requests")
+    class Impatient(requests.Session):
+        def request(self, *arguments, **options):
+            return super().request(*arguments, **{**options, "timeout": 0.05})
+    with Impatient() as session, Server(stall) as server, pytest.raises(APITimeoutError, match="timed out while"):
+        session.trust_env = False
+        chat(server.client(session=session, timeout=None))
+
+
+
 # ---- runs
 
 
@@ -1232,7 +1255,10 @@ def test_a_reused_connection_that_died_in_the_answer_is_an_ordinary_failure(wait
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a reset may destroy what came before it")
 def test_an_answer_that_comes_before_the_request_is_read_counts():
-    first = lambda connection: connection.sock.recv(100), reply(413, b"no"), 0.05, reset
+    def read_a_little(connection):
+        connection.sock.recv(100)
+
+    first = read_a_little, reply(413, b"no"), 0.05, reset
     with Server(first=first) as server, pytest.raises(APIError, match="413: no"):
         server.client(max_retries=0).create_embedding(input="x" * (8 << 20))
 
@@ -1495,6 +1521,93 @@ def test_connect_opens_a_connection_for_the_first_call(version):
         assert server.connections == 1
 
 
+def test_connections_that_are_closed_make_room_before_others_open(monkeypatch):
+    open_now, most, close = [], [], pixigpt._close
+    def slowly(sock):
+        if sock is not None:
+            time.sleep(0.001)
+            close(sock)
+            open_now.remove(sock)
+    def dial(self, origin, deadline, dial=pixigpt._Exchange._dial):
+        dial(self, origin, deadline)
+        open_now.append(self.sock)
+        most.append(len(open_now))
+    monkeypatch.setattr(pixigpt, "_close", slowly)
+    monkeypatch.setattr(pixigpt._Exchange, "_dial", dial)
+    with Server(reply(Connection="close")) as server:
+        client = server.client(pool={"max_connections": 2})
+        together(6, lambda number: [chat(client) for _ in range(5)])
+    assert max(most) == 2
+
+
+def test_a_place_that_the_garbage_collector_frees_is_not_waited_for(monkeypatch):
+    with Server((STREAM_HEAD + framed(*parts("Hi")[:1]), stall), reply()) as server:
+        client = server.client(pool={"max_connections": 1}, timeout=1)
+        cycle = [open_stream(client)]
+        cycle.append(cycle)
+        real = threading.Event
+        monkeypatch.setattr(threading, "Event", lambda: (gc.collect(), real())[1])
+        gc.disable()
+        try:
+            del cycle
+            assert chat(client) == COMPLETION
+        finally:
+            gc.enable()
+        assert ": 0 active, 1 idle, 0 waiting" in repr(client)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is let go is closed all the same
+def test_an_interruption_at_any_line_of_a_release_loses_nothing():
+    release = pixigpt.Session._release.__code__
+    def interrupt_at(line):
+        seen = itertools.count(1)
+        def trace(frame, event, argument):
+            if frame.f_code is not release:
+                return None
+            if event == "line" and next(seen) == line:
+                raise KeyboardInterrupt
+            return trace
+        return trace
+    with Server() as server:
+        for line in range(1, 40):
+            client = server.client(pool={"max_connections": 1}, timeout=1)
+            sys.settrace(interrupt_at(line))
+            try:
+                chat(client)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(None)
+            assert ": 0 active, " in repr(client) and chat(client) == COMPLETION
+
+
+def test_connect_does_not_make_an_idle_connection_younger(monkeypatch):
+    now = [1_700_000_000.0]
+    monkeypatch.setattr(pixigpt, "_time_of_day", lambda: now[0])
+    with Server(reply(Keep_Alive="timeout=10")) as server:
+        client = server.client()
+        chat(client)
+        for _ in range(3):
+            now[0] += 4
+            client.connect()
+        chat(client)
+        assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_family_that_the_system_does_not_speak_is_passed_over(monkeypatch):
+    with Server() as server:
+        found = [(9999, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0)), *addresses(server.port)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: found)
+        assert chat(server.client(max_retries=0)) == COMPLETION
+
+
+@pytest.mark.parametrize("timeout", [4294967.4, 1e9, threading.TIMEOUT_MAX])
+def test_a_long_timeout_is_long(timeout):
+    with Server((0.1, reply())) as server:
+        assert chat(server.client(timeout=timeout, max_retries=0)) == COMPLETION
+
+
+
 # ---- TLS and proxies
 
 
@@ -1588,6 +1701,23 @@ def test_no_proxy_names_hosts_that_are_reached_directly(monkeypatch, no_proxy, h
             chat(client)
         assert len(proxy.requests) == (not direct) and server.requests[0].path == "/chat/completions"
         assert server.requests[0].headers["host"] == host
+
+
+def test_proxies_of_one_host_are_of_that_host():
+    session = Session({"https": "http://a", "https://one.example": "http://b", "all": "http://c"}, trust_env=False)
+    hosts = [session._route(url).proxy.host for url in ("https://one.example", "https://two.example", "http://one.example")]
+    assert hosts == ["b", "a", "c"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a reset may destroy what came before it")
+def test_an_answer_that_comes_before_the_request_is_read_counts_over_tls():
+    def read_a_little(connection):
+        connection.sock.recv(100)
+
+    first = read_a_little, reply(413, b"no"), 0.05, reset
+    with Server(first=first, ssl_context=server_tls()) as server, pytest.raises(APIError, match="413: no"):
+        server.client(pool={"ssl_context": client_tls()}, max_retries=0).create_embedding(input="x" * (8 << 20))
+
 
 
 # ---- the module as such
@@ -2624,6 +2754,22 @@ def test_json_instead_of_a_stream_is_one_chunk(choices, content_type):
         assert server.connections == 1
 
 
+def test_a_whole_is_built_of_the_deltas_whatever_is_beside_them():
+    for message in (None, {}, {"role": "assistant", "content": "Hi"}):
+        with Server(streamed(beside({"content": "Hi"}, "stop", message=message))) as server:
+            assert open_stream(server.client()).get_final_completion().choices[0].message.content == "Hi"
+
+
+def test_a_stream_over_a_requests_session_ends_with_done():
+    requests = pytest.importorskip("requests")
+    with requests.Session() as session, Server((ENDLESS, stall)) as server:
+        session.trust_env = False
+        began = time.monotonic()
+        assert list(open_stream(server.client(session=session, timeout=2)).text_stream) == ["Hi"]
+        assert time.monotonic() - began < 1
+
+
+
 # ----------------------------------------------------------------------------------------- hostile servers
 
 
@@ -3014,6 +3160,11 @@ def test_hostile_errors(script, expected, more):
     undergo(script, expected, **more)
 
 
+def hides_all_of(error):
+    """Nor is the beginning of a key there whose end an excerpt has cut off."""
+    return SECRET[:12] not in str(vars(error)) + str(error)
+
+
 ECHO = b'HTTP/1.1 401 No\r\nX-Request-ID: KEY\r\n\r\n{"error": {"message": "bad: KEY", "type": "KEY", "KEY": ["KEY"]}}'
 
 
@@ -3030,6 +3181,10 @@ ECHO = b'HTTP/1.1 401 No\r\nX-Request-ID: KEY\r\n\r\n{"error": {"message": "bad:
         "length": (b"HTTP/1.1 200 OK\r\nContent-Length: KEY\r\n\r\n", MALFORMED),
         "chunk": (chunked(b"KEY\r\n"), MALFORMED),
         "stream": (http(body=b'data: {"error": {"message": "KEY"}}\n\n'), APIError, STREAM),
+        "cut-in-the-message": (b"HTTP/1.1 401 No\r\n\r\n" + b"x " * 244 + b"KEY", pixigpt.AuthenticationError, hides_all_of),
+        "cut-in-no-json": (b"HTTP/1.1 200 OK\r\n\r\n" + b"x " * 92 + b"KEY", MALFORMED, hides_all_of),
+        "cut-in-json": (b'HTTP/1.1 200 OK\r\n\r\n{"x": "' + b"x" * 180 + b'KEY"}', MALFORMED, hides_all_of),
+        "cut-in-the-body": (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4080 + b"KEY", MALFORMED, hides_all_of),
     }
 )
 def test_an_echoed_key_is_masked(script, expected, more):
@@ -3110,6 +3265,9 @@ def test_ends_at_every_stage_and_what_nobody_asked_for(script, expected, more):
         pytest.param(chunked(WHOLE) + b"x", id="more-than-the-chunks"),
         pytest.param(hello(status=b"HTTP/1.0 200 OK"), id="http-1.0"),
         pytest.param(hello(b"Keep-Alive: timeout=0"), id="closed-at-once"),
+        pytest.param(hello(b"Keep-Alive: timeout = 1"), id="closed-soon"),
+        pytest.param(hello(b"Connection: keep-alive,\tclose"), id="close-behind-a-tab"),
+        pytest.param(chunked(WHOLE[:-2], b"nonsense\r\n\r\n"), id="trailers"),
         pytest.param((http(), drop), id="until-the-end"),
     ],
 )
