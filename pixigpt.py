@@ -498,7 +498,7 @@ def _no_constant(name: str) -> Any:
 _JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 
-def _decode(data: bytes) -> Any:
+def _decode(data: Union[bytes, bytearray]) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
         return _JSON.decode(data.decode("utf-8").removeprefix("\ufeff"))
@@ -1514,9 +1514,11 @@ class ChatCompletionStream(_Closing):
             piece = b""
         kind = "" if self._began else self._response.headers.get("content-type", "").lower()
         if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
-            self._ended = True  # a server that cannot stream
-            data = piece + _read_all(self._response, deadline)
-            self._whole, self._complete = _check_completion(_decode(data)), True
+            data = bytearray(piece)  # of a server that cannot stream
+            while piece := self._read(deadline):
+                data += piece
+                _check_size(len(data))
+            self._whole, self._complete, self._ended = _check_completion(_decode(data)), True, True
             self._events.append(("", json.dumps(_as_chunk(_decode(data)))))
             return
         self._began = self._began or bool(piece.strip())
