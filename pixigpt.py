@@ -41,7 +41,7 @@ import typing
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Final, NamedTuple, Optional, TypedDict, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Final, Optional, TypedDict, TypeVar, Union, overload
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 __version__ = "1.0.0"
@@ -547,14 +547,15 @@ def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
-class _Head(NamedTuple):
+class _Head:
     """The head of a response."""
-    version: int  # 0 or 1, of HTTP/1.x
-    status: int
-    reason: str
-    fields: bytes  # all header fields as they came
-    framing: dict[str, str]  # those that frame the message, by name, in lower case
-    clean: bool  # no line is in doubt
+
+    def __init__(
+        self, version: int, status: int, reason: str, fields: bytes, framing: dict[str, str], clean: bool
+    ) -> None:
+        self.version, self.status, self.reason = version, status, reason  # version: 0 or 1, of HTTP/1.x
+        self.fields, self.framing = fields, framing  # all as they came; those that frame the message, in lower case
+        self.clean = clean  # no line is in doubt
 
 def _parse_head(data: bytes) -> _Head:
     """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
@@ -817,19 +818,18 @@ def _track(exchange: Any) -> None:
     if call is not None:
         call.track(exchange)
 
-class _Origin(NamedTuple):
+class _Origin:
     """Where requests go: what a URL says before its path, and the proxy on the way."""
-
-    scheme: str
-    host: str  # ASCII, an IPv6 address without brackets
-    port: int
-    authority: str  # the Host header: the port only if it is not the scheme's own
     proxy: Optional["_Origin"] = None
-    credentials: str = ""  # for a proxy: the value of Proxy-Authorization
 
-    @property
-    def address(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+    def __init__(self, scheme: str, host: str, port: int, authority: str, credentials: str) -> None:
+        self.scheme, self.host, self.port = scheme, host, port  # host: ASCII, an IPv6 address without brackets
+        self.authority = authority  # the Host header: the port only if it is not the scheme's own
+        self.credentials = credentials  # for a proxy: the value of Proxy-Authorization
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Origin) and vars(self) == vars(other)
 
 def _parse_origin(url: str, name: str) -> _Origin:
     """The origin of an http or https URL, with its user info (RFC 7617). No error repeats the URL and its password."""
@@ -850,7 +850,7 @@ def _parse_origin(url: str, name: str) -> _Origin:
         user_info = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         credentials = _Hidden("Basic " + base64.b64encode(user_info).decode())
     port, name = parts.port or own, f"[{host}]" if ":" in host else host
-    return _Origin(parts.scheme, host, port, name if port == own else f"{name}:{port}", credentials=credentials)
+    return _Origin(parts.scheme, host, port, name if port == own else f"{name}:{port}", credentials)
 
 def _parse_proxy(url: str) -> _Origin:
     url = url if "://" in url else f"http://{url}"
@@ -1149,7 +1149,8 @@ class Session(_Closing):
         keys = (f"{origin.scheme}://{origin.host}", origin.scheme, f"all://{origin.host}", "all")
         proxy = next((self._proxies[key] for key in keys if key in self._proxies), None)
         found = _environment_proxy(origin) if proxy is None and self.trust_env else None
-        return origin._replace(proxy=_parse_proxy(found) if found else proxy)
+        origin.proxy = _parse_proxy(found) if found else proxy
+        return origin
 
     def _tls_context(self) -> "ssl.SSLContext":
         with self._tls_lock:
@@ -1221,7 +1222,7 @@ class Session(_Closing):
         surplus = None
         with self._lock:  # critical section
             for idle in () if fresh else reversed(self._idle):
-                if idle.route == route:
+                if idle.route is route or idle.route == route:
                     self._idle.remove(idle)
                     return idle
             if self._idle and len(self._active) + len(self._idle) > self.max_connections:
