@@ -434,7 +434,7 @@ def _body_error(kind: type[APIError], body: Any) -> APIError:
     detail = body.get("error") or body if isinstance(body, dict) else body
     fields = detail if isinstance(detail, dict) else {"message": detail}
     message = next((fields[key] for key in ("message", "detail", "error", "title") if fields.get(key)), "")
-    known = {key: str(fields[key]) for key in ("type", "code", "param") if fields.get(key) is not None}
+    known = {key: _excerpt(str(fields[key]), 200) for key in ("type", "code", "param") if fields.get(key) is not None}
     return kind(_excerpt(message) if isinstance(message, str) else _as_json(message), body=body, **known)
 
 def _with_response(error: APIError, response: Any) -> APIError:
@@ -2130,7 +2130,10 @@ class Client(_Closing):
             query = urlencode(_given(limit=page_size, after=after, before=before, order=order))
             page = self._call("GET", f"/threads/{_id(thread_id)}/messages?{query}", None, _read_page)
             yield from page["data"]
-            more, after = page.get("has_more"), page.get("last_id")
+            more, before_it, after = page.get("has_more"), after, page.get("last_id")
+            if more and after == before_it:  # or it would go on for ever
+                problem = APIResponseError("the server gives the same page again and again", body=page)
+                raise self._explain(problem, f"GET /threads/{_id(thread_id)}/messages")
 
     def create_run(
         self, thread_id: str, assistant_id: str, temperature: Optional[float] = None, max_tokens: Optional[int] = None,

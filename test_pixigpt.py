@@ -646,6 +646,15 @@ def test_iter_messages_follows_the_pages():
     assert paths == ["order=asc", "after=m_1&order=asc"]
 
 
+def test_iter_messages_ends_where_a_server_gives_the_same_page_again():
+    with Server(reply(200, {"data": [{"id": "m"}], "last_id": "m", "has_more": True})) as server:
+        messages = server.client().iter_messages("t")
+        assert [next(messages)["id"], next(messages)["id"]] == ["m", "m"]
+        with pytest.raises(APIResponseError, match="^GET /threads/t/messages: .*the same page again"):
+            next(messages)
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize("name", [name for name in WIRE if re.match("create_[ce]|analyze|extract|moder|rerank", name)])
 def test_a_request_object_and_its_fields_as_keywords_are_the_same(name):
     _, _, body, answer = WIRE[name]
@@ -1055,6 +1064,11 @@ def test_says_what_failed_where_and_what_came_back(waits, status, body, text, he
     if body is FULL:
         assert (error.type, error.code, error.param) == ("rate_limit_error", "tokens", "messages")
         assert error.body == FULL and error.body.error.x == 1
+
+
+def test_an_error_is_one_line_whatever_the_server_says():
+    error = failure_of(reply(400, {"error": {"message": "a\nb", "type": "c\nd", "code": "e\nf"}}))
+    assert str(error).count("\n") == 0 and (error.type, error.code) == ("c d", "e f")
 
 
 def test_all_errors_pickle_and_copy():
