@@ -1455,10 +1455,10 @@ class ChatCompletionStream(_Closing):
 
     def __next__(self) -> ChatCompletionChunk:
         try:
-            while self._events or not self._ended:
-                if not self._events:
+            while (events := self._events) or not self._ended:
+                if not events:
                     self._receive()
-                elif (chunk := self._take(*self._events.popleft())) is not None:
+                elif (chunk := self._take(*events.popleft())) is not None:
                     return chunk
         except BaseException as error:
             self.close()
@@ -1488,8 +1488,7 @@ class ChatCompletionStream(_Closing):
 
     def close(self) -> None:
         """Ends the stream, also if another thread reads it. Its connection is closed unless the answer was complete."""
-        self._ended = True
-        self._events.clear()
+        self._ended, self._events = True, deque()  # a new one: another thread may be about to take from the old
         if self._reading.acquire(blocking=False):
             self._response.close()
             self._reading.release()
