@@ -3613,6 +3613,11 @@ def cli_start(server, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PI
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=environment)
 
 
+def until_it_waits():
+    """A signal that comes just before a system call is seen by Python only after that call."""
+    time.sleep(0.05)
+
+
 def cli_end(process, stdin=None):
     """Its status, standard output and standard error."""
     with process:
@@ -3832,6 +3837,7 @@ def test_ctrl_c_ends_a_piped_chat():
         process.stdin.write(b"one\ntwo\n")
         process.stdin.flush()
         until(lambda: server.requests)
+        until_it_waits()
         process.send_signal(signal.SIGINT)
         assert cli_end(process)[:2] == (130, b"")
     assert len(server.requests) == 1
@@ -4043,6 +4049,7 @@ def test_chat_goes_on_without_a_turn_that_failed_or_was_stopped():
     answers = (*begun, stall), reply(401), (*begun, drop), cli_stream("Hello!")
     with Server(*answers) as server, CliTerminal(server) as terminal:
         terminal.type("one\n", lambda lines: lines[-1] == "Hel")
+        until_it_waits()
         terminal.type("\x03")
         terminal.type("half", lambda lines: lines[-1] == "> half")
         for text in ("\x03", "two\n", "three\n", "four\n"):
@@ -4059,6 +4066,7 @@ def test_first_turn_of_a_chat_can_be_stopped_as_any_other():
     with Server((CLI_STREAM_HEAD, cli_events("Hel"), stall), cli_stream("Hello!")) as server:
         with CliTerminal(server, "-i", "one") as terminal:
             terminal.wait_for(lambda lines: lines[-1] == "Hel")
+            until_it_waits()
             os.write(terminal.keyboard, b"\x03")
             terminal.wait_for(lambda lines: lines[-1] == ">")
             terminal.type("two\n")
@@ -4097,6 +4105,7 @@ def test_ctrl_c_is_status_130_without_a_traceback(answer):
         until(lambda: server.requests)
         if answer is not stall:
             assert os.read(terminal.process.stdout.fileno(), 3) == b"Hel"
+        until_it_waits()
         os.write(terminal.keyboard, b"\x03")
         out, err = terminal.process.communicate(timeout=20)
         assert (terminal.process.returncode, out, err.strip()) == (130, b"", b"")
