@@ -37,6 +37,7 @@ import socket
 import sys
 import threading
 import time
+import types
 import typing
 import weakref
 from collections import deque
@@ -437,8 +438,9 @@ def _body_error(kind: type[APIError], body: Any) -> APIError:
     known = {key: _excerpt(str(fields[key]), 200) for key in ("type", "code", "param") if fields.get(key) is not None}
     return kind(_excerpt(message) if isinstance(message, str) else _as_json(message), body=body, **known)
 
-def _with_response(error: APIError, response: Any) -> APIError:
+def _with_response(error: APIError, exchange: Any) -> APIError:
     """What the head of a response adds to an error in its body."""
+    response = exchange.response
     if not isinstance(error, APIConnectionError):
         error.headers = dict(response.headers)
         error.request_id = error.headers.get("x-request-id") or error.headers.get("request-id")
@@ -482,7 +484,7 @@ _UNTIL_CLOSED: Final = float("inf")  # bytes of a body that ends with its connec
 _HEAD: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r]*))?\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r]*\r\n)*)\r\n"
 )
-_FRAMING: Final = re.compile(r"\n(content-length|transfer-encoding|connection|keep-alive):([^\r]*)")
+_FRAMING: Final = re.compile(rb"(?i)\n(?=[ctk])(?:content-length|transfer-encoding|connection|keep-alive):[^\r]*")
 _CHUNK: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]{0,4096})?\r\n")
 _THINK_TAG: Final = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
@@ -495,13 +497,19 @@ class _Hidden(str):
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
-_JSON: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
+_DECODER: Final = json.JSONDecoder(object_hook=Object, parse_constant=_no_constant)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
+
+def _parse_json(text: str) -> Any:
+    value, end = _DECODER.raw_decode(text := text.strip(" \t\r\n"))  # what `decode` does with patterns
+    if end < len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
 
 def _decode(data: Union[bytes, bytearray]) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
-        return _JSON.decode(data.decode("utf-8").removeprefix("\ufeff"))
+        return _parse_json(data.decode("utf-8").removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         problem = _excerpt(str(error))
     text = data[:4096].decode("utf-8", "replace")  # outside of the handler: its error would carry all of the data along
@@ -539,58 +547,66 @@ def _head_end(data: bytes, start: int) -> int:
         raise APIResponseError(f"the response head is too large: more than {_MAX_HEAD} bytes")
     return end
 
-def _headers(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
+def _headers(lines: Iterable[bytes]) -> dict[str, str]:
     """Header fields by lower-case name; what comes several times is joined by commas (RFC 9110 section 5.3)."""
     headers: dict[str, str] = {}
-    for name, value in pairs:
-        name, value = name.lower(), value.strip(" \t")
+    for line in lines:
+        name, value = line.decode("latin-1").split(":", 1)
+        name, value = name.strip().lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
-class _Head:
-    """The head of a response."""
+class _Response:
+    """A response's head, and where its body ends (RFC 9112). What two readers could understand differently is an error.
 
-    def __init__(
-        self, version: int, status: int, reason: str, fields: bytes, framing: dict[str, str], clean: bool
-    ) -> None:
-        self.version, self.status, self.reason = version, status, reason  # version: 0 or 1, of HTTP/1.x
-        self.fields, self.framing = fields, framing  # all as they came; those that frame the message, in lower case
-        self.clean = clean  # no line is in doubt
-
-def _parse_head(data: bytes) -> _Head:
-    """The head of a response (RFC 9112 sections 4 and 5); *data* ends with the empty line."""
-    match, clean = _HEAD.fullmatch(data), data.count(b"\n") == data.count(b"\r")
-    if match is None or not clean:  # a line may end in a lone LF, or be folded, which is to be read as a space
-        clean, data = False, re.sub(rb"\r?\n", b"\r\n", re.sub(rb"\r?\n[ \t]+", b" ", data))
-        match = _HEAD.fullmatch(data)
-    if match is None or b"\0" in data:
-        raise APIResponseError(f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(data[:120]))}")
-    version, status, reason, fields = match.groups()
-    framing = _headers(_FRAMING.findall(data.decode("latin-1").lower()))
-    return _Head(int(version), int(status), (reason or b"").strip().decode("latin-1"), fields, framing, clean)
-
-class _Body:
-    """Where a response's body ends (RFC 9112 section 6). What two readers could understand differently is an error.
-
-    `feed` it the bytes that came, it gives those of the body. `complete` after the last; `excess` if more came behind.
+    `feed` it the bytes behind the head, it gives those of the body. `complete` after the last; `excess` if more came
+    behind. keep: seconds that the connection may be idle hereafter, 0 if it must be closed.
     """
 
-    def __init__(self, method: str, head: _Head) -> None:
-        coding, length = head.framing.get("transfer-encoding"), head.framing.get("content-length")
-        self.excess = self._chunked = self._last = False  # _last: the chunk of size 0 has come
-        self._left: float = 0  # bytes to the end of the body, or of the chunk
-        self._held = b"\r\n"  # what is not read yet: so each chunk has a line end, its size line, its data
-        if method == "HEAD" or head.status in (204, 304):  # no body, but one may come that must not
+    complete = excess = False
+    _chunked = _last = False  # _last: the chunk of size 0 has come
+    _left: float = 0  # bytes to the end of the body, or of the chunk
+    _held = b"\r\n"  # what is not read yet: so each chunk has a line end, its size line, its data
+
+    def __init__(self, method: str, head: bytes) -> None:
+        """method: of the request. head: up to its empty line (RFC 9112 sections 4 and 5)."""
+        match, clean = _HEAD.fullmatch(head), head.count(b"\n") == head.count(b"\r")
+        if match is None or not clean:  # a line may end in a lone LF, or be folded, which is to be read as a space
+            clean, head = False, re.sub(rb"\r?\n", b"\r\n", re.sub(rb"\r?\n[ \t]+", b" ", head))
+            match = _HEAD.fullmatch(head)
+        if match is None or b"\0" in head:
+            raise APIResponseError(
+                f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(head[:120]))}"
+            )
+        version, status, self._reason, self._fields = match.groups(b"")
+        self.status_code = int(status)
+        framing = _headers(_FRAMING.findall(head))
+        self.keep = _keep_seconds(version == b"1", framing) if clean else 0.0
+        if self.status_code >= 200 and method != "CONNECT":  # what these have behind the head is no body
+            self._find_end(method, version == b"1", framing)
+
+    @property
+    def reason(self) -> str:
+        return self._reason.strip().decode("latin-1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return _headers(self._fields.splitlines())
+
+    def _find_end(self, method: str, is_new: bool, framing: Mapping[str, str]) -> None:
+        """The rules of RFC 9112 section 6.3."""
+        coding, length = framing.get("transfer-encoding"), framing.get("content-length")
+        if method == "HEAD" or self.status_code in (204, 304):  # no body, but one may come that must not
             self.excess = method != "HEAD" and (coding is not None or length not in (None, "0"))
-        elif coding == "chunked" and length is None and head.version == 1:
-            self._chunked = True
-        elif coding is not None or (length is not None and (len(length) > 15 or not length.isdecimal())):
-            raise APIResponseError("cannot tell where the response ends: odd content-length or transfer-encoding")
-        elif length is None:
+        elif coding is None and length is None:
             self._left = _UNTIL_CLOSED
-        else:
+        elif coding is None and length and len(length) <= 15 and length.isdecimal():
             self._left = int(length)  # ASCII digits, for Latin-1 has no other decimals
             _check_size(self._left)
+        elif coding and coding.lower() == "chunked" and length is None and is_new:
+            self._chunked = True
+        else:
+            raise APIResponseError("cannot tell where the response ends: odd content-length or transfer-encoding")
         self.complete = not (self._left or self._chunked)
 
     def feed(self, data: bytes) -> bytes:
@@ -635,12 +651,12 @@ def _check_size(size: float) -> None:
     if size > _MAX_BODY:
         raise APIResponseError(f"the response is too large: more than {_MAX_BODY} bytes")
 
-def _keep_seconds(head: _Head) -> float:
+def _keep_seconds(is_new: bool, framing: Mapping[str, str]) -> float:
     """How long a connection may be idle after a response, 0 if it must be closed (RFC 9112 section 9.3)."""
-    options = head.framing.get("connection", "").replace(",", " ").split()
-    if not head.clean or "close" in options or (head.version == 0 and "keep-alive" not in options):
+    options = framing.get("connection", "").lower().replace(",", " ").split()
+    if "close" in options or not (is_new or "keep-alive" in options):
         return 0.0
-    hint = "keep-alive" in head.framing and re.search("timeout *= *([0-9]{1,6})", head.framing["keep-alive"])
+    hint = "keep-alive" in framing and re.search("(?i)timeout *= *([0-9]{1,6})", framing["keep-alive"])
     return min(_IDLE_SECONDS, int(hint[1]) - 1) if hint else _IDLE_SECONDS  # a second before it closes
 
 def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
@@ -662,7 +678,7 @@ def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: byt
     """The error that a status other than 2xx stands for, whatever the body is like."""
     body: Any = raw.decode("utf-8", "replace")
     try:
-        body = _JSON.decode(body)
+        body = _parse_json(body)
     except (ValueError, RecursionError):
         pass  # then it is the text
     error = _body_error(_STATUS_ERRORS.get(status, ServerError if 500 <= status < 600 else APIError), body)
@@ -775,7 +791,7 @@ def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 2**32
 
 def _sleep(seconds: float) -> None:
-    call, seconds = _current_call(), min(seconds, threading.TIMEOUT_MAX)
+    call, seconds = _current.call, min(seconds, threading.TIMEOUT_MAX)
     if call is None:
         time.sleep(seconds)
     elif call.wait(seconds):
@@ -807,16 +823,15 @@ class _Call(threading.Event):
         if self.is_set():
             raise APIConnectionError("the call was cancelled", stage="final")
 
-_current = threading.local()  # .call: what `AsyncClient` runs in this thread, and may cancel
+class _Current(threading.local):
+    call: Optional[_Call] = None  # what `AsyncClient` runs in this thread, and may cancel
 
-def _current_call() -> Optional[_Call]:
-    return getattr(_current, "call", None)
+_current = _Current()
 
 def _track(exchange: Any) -> None:
     """Lets a call be cancelled while it waits for this exchange."""
-    call = _current_call()
-    if call is not None:
-        call.track(exchange)
+    if _current.call is not None:
+        _current.call.track(exchange)
 
 class _Origin:
     """Where requests go: what a URL says before its path, and the proxy on the way."""
@@ -888,18 +903,13 @@ def _close(sock: Optional[socket.socket]) -> None:
     except OSError:
         pass
 
-class _Idle:
-    """A socket that waits for its next request."""
+_Idle = tuple[_Origin, socket.socket, float, float]  # its route, the socket, the seconds that it may wait, since when
 
-    def __init__(self, route: _Origin, sock: socket.socket, seconds: float) -> None:
-        self.route, self.sock, self.seconds = route, sock, seconds
-        self.since = _time_of_day()
-
-    def left(self) -> float:
-        return self.seconds - (_time_of_day() - self.since)
-
-    def has_expired(self) -> bool:
-        return not 0 < self.left() <= self.seconds
+def _idle_left(idle: _Idle) -> float:
+    """Seconds that a socket may still wait for its next request; none if the clock was set back meanwhile."""
+    _, _, seconds, since = idle
+    left = seconds - (_time_of_day() - since)
+    return left if left <= seconds else 0.0
 
 def _is_silent(sock: socket.socket) -> bool:
     """Whether nothing has come that nobody asked for, nor the connection's end."""
@@ -926,8 +936,8 @@ class _Exchange:
     sock: Optional[socket.socket] = None
     turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
     reused = aborted = over = _heard = False
-    status_code, reason = 0, ""
-    keep = _IDLE_SECONDS  # how long the socket may be idle hereafter
+    keep = _IDLE_SECONDS  # seconds that the socket may be idle hereafter
+    response: _Response
     _rest = b""  # what has come behind the head
 
     def __init__(self, session: "Session", route: _Origin) -> None:
@@ -935,10 +945,6 @@ class _Exchange:
 
     def __del__(self) -> None:
         self.close()
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return _headers(line.split(":", 1) for line in self._head.fields.decode("latin-1").split("\r\n")[:-1])
 
     def close(self) -> None:
         if not self.over:
@@ -958,7 +964,9 @@ class _Exchange:
 
     def _armed(self, deadline: float) -> socket.socket:
         """The socket, with what is left of the budget as its timeout."""
-        sock, left = self.sock, _left(deadline)
+        sock, left = self.sock, deadline - _clock()
+        if left <= 0:
+            raise socket.timeout("timed out")
         if sock is None or self.aborted:  # by `abort`, or in a child process, which drops what was its parent's
             raise ConnectionAbortedError("the connection was given up")
         armed = sock.gettimeout()
@@ -1006,14 +1014,14 @@ class _Exchange:
         headers = {"Proxy-Authorization": proxy.credentials} if proxy.credentials else {}
         self._armed(deadline).sendall(_render("CONNECT", self.route.address, self.route.address, headers, None))
         try:
-            self._read_head(deadline)
+            self._read_head("CONNECT", deadline)
         except APIResponseError as error:
             raise ConnectionError(f"of the proxy: {error.message}") from error
-        if not 200 <= self.status_code < 300 or self._rest:
-            raise ConnectionError(f"the proxy answered {self.status_code} {self.reason}")
+        if not 200 <= self.response.status_code < 300 or self._rest:
+            raise ConnectionError(f"the proxy answered {self.response.status_code} {self.response.reason}")
         self._heard = False
 
-    def _read_head(self, deadline: float) -> None:
+    def _read_head(self, method: str, deadline: float) -> None:
         """The head of the answer, and what comes with it. Interim responses are passed over (RFC 9110 15.2)."""
         data, searched = b"", 0
         for _ in range(_MAX_INTERIM + 1):
@@ -1023,12 +1031,11 @@ class _Exchange:
                 if not more:
                     raise ConnectionResetError("the server closed the connection without an answer")
                 data, self._heard = data + more, True
-            self._head, data, searched = _parse_head(data[:end]), data[end:], 0
-            self.status_code, self.reason = self._head.status, self._head.reason
-            if self.status_code >= 200:
+            self.response, data, searched = _Response(method, data[:end]), data[end:], 0
+            if self.response.status_code >= 200:
                 self._rest = data
                 return
-            if self.status_code == 101:
+            if self.response.status_code == 101:
                 raise APIResponseError("the server switched to a protocol that nobody asked for")
         raise APIResponseError(f"more than {_MAX_INTERIM} interim responses")
 
@@ -1043,33 +1050,33 @@ class _Exchange:
             except OSError:  # over TLS not always a BrokenPipeError
                 sent = False  # the server may have answered before it had read all; if not, reading fails as well
             doing = "waiting for the answer"
-            self._read_head(deadline)
+            self._read_head(method, deadline)
         except OSError as error:
             raise _failure(error, doing, "reuse" if self.reused and not self._heard else "sent") from error
-        self._body, self.keep = _Body(method, self._head), _keep_seconds(self._head) if sent else 0.0
-        if self._body.complete:
-            self._body.excess = self._body.excess or bool(self._rest)
+        self.keep = self.response.keep if sent else 0.0
+        if self.response.complete:
+            self.response.excess = self.response.excess or bool(self._rest)
             self._finish()
 
     def read_some(self, deadline: float) -> bytes:
         """The next bytes of the body, as soon as there are any; b"" at its end."""
-        piece, body = b"", self._body
-        while not piece and not body.complete:
+        piece, response = b"", self.response
+        while not piece and not response.complete:
             try:
                 data = self._rest or self._armed(deadline).recv(_RECEIVE_BYTES)
             except OSError as error:
                 raise _failure(error, "reading the answer", "sent") from error
             self._rest = b""
             if data:
-                piece = body.feed(data)
+                piece = response.feed(data)
             else:
-                body.end()
-            if body.complete:
+                response.end()
+            if response.complete:
                 self._finish()
         return piece
 
     def _finish(self) -> None:
-        self.session._release(self, 0 if self._body.excess else self.keep)
+        self.session._release(self, 0 if self.response.excess else self.keep)
 
 class _Closing:
     """What `with` closes at its end."""
@@ -1106,10 +1113,11 @@ class Session(_Closing):
 
     def _forget(self) -> None:
         """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
-        holders: list[Any] = [*self._idle, *(reference() for reference in self._active.values())]
-        for holder in filter(None, holders):
-            _close(holder.sock)
-            holder.sock = None
+        for _, sock, _, _ in self._idle:
+            _close(sock)
+        for exchange in filter(None, [reference() for reference in self._active.values()]):
+            _close(exchange.sock)
+            exchange.sock = None
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
         self._tls_lock = threading.Lock()
@@ -1138,8 +1146,8 @@ class Session(_Closing):
             self._closed = True
             idle, self._idle = self._idle, []
             waiting = list(self._waiting)
-        for entry in idle:
-            _close(entry.sock)
+        for _, sock, _, _ in idle:
+            _close(sock)
         for exchange in waiting:
             exchange.abort()
 
@@ -1208,10 +1216,10 @@ class Session(_Closing):
                 idle = self._take_idle(route, fresh)
                 if idle is None:
                     exchange.connect(deadline)
-                elif not idle.has_expired() and _is_silent(idle.sock):
-                    exchange.sock, exchange.reused, exchange.keep = idle.sock, True, idle.left()
+                elif (left := _idle_left(idle)) > 0 and _is_silent(idle[1]):
+                    exchange.sock, exchange.reused, exchange.keep = idle[1], True, left
                 else:
-                    _close(idle.sock)
+                    _close(idle[1])
             return exchange
         except BaseException:
             exchange.close()
@@ -1222,13 +1230,13 @@ class Session(_Closing):
         surplus = None
         with self._lock:  # critical section
             for idle in () if fresh else reversed(self._idle):
-                if idle.route is route or idle.route == route:
+                if idle[0] is route or idle[0] == route:
                     self._idle.remove(idle)
                     return idle
             if self._idle and len(self._active) + len(self._idle) > self.max_connections:
                 surplus = self._idle.pop(0)
         if surplus is not None:
-            _close(surplus.sock)
+            _close(surplus[1])
         return None
 
     def _release(self, exchange: _Exchange, keep_seconds: float) -> None:
@@ -1236,13 +1244,13 @@ class Session(_Closing):
         with self._lock:  # critical section; after Ctrl-C at any point of it `close` comes here again
             sock, exchange.sock = exchange.sock, None
             if sock is not None and keep_seconds > 0 and not self._closed:
-                self._idle.append(_Idle(exchange.route, sock, keep_seconds))
+                self._idle.append((exchange.route, sock, keep_seconds, _time_of_day()))
             else:
                 _close(sock)  # before somebody else has the place, or there would be one too many
             for idle in [*self._idle]:  # a copy: the garbage collector may come here meanwhile
-                if not idle.has_expired():
+                if _idle_left(idle) > 0:
                     break
-                _close(idle.sock)
+                _close(idle[1])
                 self._idle = [other for other in self._idle if other is not idle]
             self._active.pop(id(exchange), None)
             if exchange.turn is not None and exchange in self._waiting:
@@ -1268,10 +1276,11 @@ class _ForeignExchange:
     """The answer of a foreign session, read as an `_Exchange` is."""
 
     def __init__(self, answer: Any) -> None:
-        self.status_code, self.reason = int(answer.status_code), str(getattr(answer, "reason", None) or "")
-        self.headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
+        headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
+        status_code, reason = int(answer.status_code), str(getattr(answer, "reason", None) or "")
+        self.response = types.SimpleNamespace(status_code=status_code, reason=reason, headers=headers)
         # Only of a chunked body requests gives what has come; of any other it waits for as much as is asked for.
-        chunked, stream = "transfer-encoding" in self.headers, "event-stream" in self.headers.get("content-type", "")
+        chunked, stream = "transfer-encoding" in headers, "event-stream" in headers.get("content-type", "")
         self._pieces: Iterator[bytes] = iter(answer.iter_content(None if chunked else 1 if stream else _RECEIVE_BYTES))
         self.close = answer.close
 
@@ -1319,10 +1328,10 @@ def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
 
-def _read_all(response: Union[_Exchange, _ForeignExchange], deadline: float) -> bytes:
+def _read_all(exchange: Union[_Exchange, _ForeignExchange], deadline: float) -> bytes:
     """The whole body of an answer, at most 64 MiB."""
     pieces, size = [], 0
-    while piece := response.read_some(deadline):
+    while piece := exchange.read_some(deadline):
         pieces.append(piece)
         size += len(piece)
         _check_size(size)
@@ -1439,8 +1448,8 @@ class ChatCompletionStream(_Closing):
     ends without `[DONE]` and without a finish reason. One thread at a time may read it, any may `close` it.
     """
 
-    def __init__(self, response: Any, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
-        self._response, self._timeout, self._explain = response, timeout, explain
+    def __init__(self, exchange: Any, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
+        self._exchange, self._timeout, self._explain = exchange, timeout, explain
         self._decoder = _EventDecoder()
         self._events: deque[tuple[str, str]] = deque()
         self._began = self._ended = False  # something has come; nothing more will
@@ -1463,7 +1472,7 @@ class ChatCompletionStream(_Closing):
         except BaseException as error:
             self.close()
             if isinstance(error, APIError):
-                raise self._explain(_with_response(error, self._response)).with_traceback(None) from error.__cause__
+                raise self._explain(_with_response(error, self._exchange)).with_traceback(None) from error.__cause__
             raise
         raise StopIteration
 
@@ -1481,27 +1490,27 @@ class ChatCompletionStream(_Closing):
         if self._whole is not None:
             return self._whole
         try:
-            return _completion([_JSON.decode(text) for text in self._seen])
+            return _completion([_parse_json(text) for text in self._seen])
         except (ArithmeticError, AttributeError, TypeError, ValueError, RecursionError) as error:
             problem = APIResponseError(f"the chunks of the stream have no whole: {error}")
-        raise self._explain(_with_response(problem, self._response))
+        raise self._explain(_with_response(problem, self._exchange))
 
     def close(self) -> None:
         """Ends the stream, also if another thread reads it. Its connection is closed unless the answer was complete."""
         self._ended, self._events = True, deque()  # a new one: another thread may be about to take from the old
         if self._reading.acquire(blocking=False):
-            self._response.close()
+            self._exchange.close()
             self._reading.release()
         else:  # who reads closes it: over TLS it would read on from whoever gets the descriptor next
-            self._response.abort()
+            self._exchange.abort()
 
     def _read(self, deadline: float) -> bytes:
         try:
             with self._reading:
-                return self._response.read_some(deadline)
+                return self._exchange.read_some(deadline)
         finally:
             if self._ended:
-                self._response.close()
+                self._exchange.close()
 
     def _receive(self) -> None:
         """Waits for more, until its end; the events that are in it."""
@@ -1512,7 +1521,7 @@ class ChatCompletionStream(_Closing):
             if not self._complete:  # else nothing is missing but the framing's end
                 raise
             piece = b""
-        kind = "" if self._began else self._response.headers.get("content-type", "").lower()
+        kind = "" if self._began else self._exchange.response.headers.get("content-type", "").lower()
         if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
             data = bytearray(piece)  # of a server that cannot stream
             while piece := self._read(deadline):
@@ -1525,7 +1534,7 @@ class ChatCompletionStream(_Closing):
         self._events.extend(self._decoder.feed(piece))
         if not piece:
             self._ended = True
-            self._response.close()
+            self._exchange.close()
             if not self._complete:
                 raise APIResponseError("the stream ended before the answer was complete")
 
@@ -1536,7 +1545,7 @@ class ChatCompletionStream(_Closing):
             return self._drain()
         chunk: Any = data
         try:
-            chunk = _JSON.decode(data)
+            chunk = _parse_json(data)
         except (ValueError, RecursionError):
             pass  # then it is a text
         if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
@@ -1560,7 +1569,7 @@ class ChatCompletionStream(_Closing):
         """After the last event: the connection can be kept if the response's end comes at once."""
         deadline = _deadline(_DRAIN_SECONDS)
         try:
-            for _ in range(4 if isinstance(self._response, _Exchange) else 0):  # a foreign one waits too long
+            for _ in range(4 if isinstance(self._exchange, _Exchange) else 0):  # a foreign one waits too long
                 if not self._read(deadline):
                     break
         except APIError:
@@ -1590,7 +1599,6 @@ class _Function:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         import inspect
-        import types
 
         inner: Any = function.func if isinstance(function, functools.partial) else function
         self.function, self.name = function, str(getattr(inner, "__name__", type(inner).__name__))
@@ -1821,7 +1829,7 @@ def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> 
     if len(given) + bool(fields) > 1:
         raise TypeError("give one request, or its fields as keywords, not both")
     request = given[0] if given else fields
-    if not isinstance(request, Mapping):
+    if not isinstance(request, (dict, Mapping)):  # dict first, which is known at once
         raise TypeError(f"a request is a dict, not {type(request).__name__}")
     for name in required:
         if request.get(name) is None:
@@ -1836,7 +1844,7 @@ def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, A
 
 def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
     limit: Any = body.get("max_tokens")
-    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
+    if isinstance(limit, (int, float)) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
         body["max_tokens"] = _MIN_THINKING_TOKENS
     return body
 
@@ -1849,16 +1857,16 @@ def _id(value: str) -> str:
 
 # What comes of an answer. A `_read_…` makes the result of a call of a 2xx response, and checks it.
 
-def _read_json(response: Any, deadline: float) -> Any:
-    data = _read_all(response, deadline)
+def _read_json(exchange: Any, deadline: float) -> Any:
+    data = _read_all(exchange, deadline)
     return _decode(data) if data else None
 
-def _read_object(response: Any, deadline: float) -> Any:
-    value = _read_json(response, deadline)
+def _read_object(exchange: Any, deadline: float) -> Any:
+    value = _read_json(exchange, deadline)
     return _tidy_message(_check(isinstance(value, dict), value, "an object"))
 
-def _read_page(response: Any, deadline: float, alone: bool = False) -> Any:
-    page = _read_object(response, deadline)
+def _read_page(exchange: Any, deadline: float, alone: bool = False) -> Any:
+    page = _read_object(exchange, deadline)
     items, more = page.get("data"), page.get("has_more") and not alone
     _check(_is_list_of_objects(items), page, 'an object with a list of objects as "data"')
     _check(not more or bool(items and page.get("last_id")), page, "a page that leads to the next")
@@ -1866,28 +1874,29 @@ def _read_page(response: Any, deadline: float, alone: bool = False) -> Any:
         _tidy_message(item)
     return page
 
-def _read_list(response: Any, deadline: float) -> Any:
-    return _read_page(response, deadline, alone=True)["data"]
+def _read_list(exchange: Any, deadline: float) -> Any:
+    return _read_page(exchange, deadline, alone=True)["data"]
 
-def _read_run(response: Any, deadline: float) -> Any:
-    run = _read_object(response, deadline)
+def _read_run(exchange: Any, deadline: float) -> Any:
+    run = _read_object(exchange, deadline)
     _check(isinstance(run.get("status"), str), run, 'a run with a "status"')
     if isinstance(run.get("message"), dict):
         _tidy_message(run["message"])
     return run
 
-def _read_completion(response: Any, deadline: float) -> Any:
-    return _check_completion(_read_json(response, deadline))
+def _read_completion(exchange: Any, deadline: float) -> Any:
+    return _check_completion(_read_json(exchange, deadline))
 
-def _read_error(response: Any, deadline: float) -> APIError:
+def _read_error(exchange: Any, deadline: float) -> APIError:
     """The error that any other status stands for, with the body if it can be had."""
     body = b""
     try:
-        body = _read_all(response, deadline)
+        body = _read_all(exchange, deadline)
     except APITimeoutError:
         raise
     except APIError:
         pass
+    response = exchange.response
     return _status_error(response.status_code, response.reason, response.headers, body, _time_of_day())
 
 class Client(_Closing):
@@ -1964,15 +1973,15 @@ class Client(_Closing):
             headers = {"Idempotency-Key": os.urandom(16).hex(), **headers}
 
         def attempt(deadline: float, fresh: bool) -> Any:
-            response = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
+            exchange = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
             try:
-                if not 200 <= response.status_code < 300:
-                    raise _read_error(response, deadline)
-                return read(response, deadline)
+                if not 200 <= exchange.response.status_code < 300:
+                    raise _read_error(exchange, deadline)
+                return read(exchange, deadline)
             except BaseException as error:
-                response.close()
+                exchange.close()
                 if isinstance(error, APIError):
-                    _with_response(error, response)
+                    _with_response(error, exchange)
                 raise
 
         return self._retrying(f"{method} {plain_path}", repeatable, attempt)
@@ -1981,8 +1990,9 @@ class Client(_Closing):
         """Calls attempt(deadline, fresh) until it succeeds, may not be repeated, or the budget is spent."""
         if self._closed:
             raise RuntimeError("the client is closed")
-        call = _current_call()
-        deadline = _deadline(self.timeout) if call is None else min(call.deadline, _deadline(self.timeout))
+        deadline = _deadline(self.timeout)
+        if _current.call is not None:
+            deadline = min(deadline, _current.call.deadline)
         attempts, retries, fresh = 0, 0, False
         while True:
             attempts += 1
@@ -2037,8 +2047,8 @@ class Client(_Closing):
     def stream_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionStream: ...
     def stream_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionStream:
         """The same answer while it is written."""
-        def begin(response: Any, deadline: float) -> ChatCompletionStream:
-            return ChatCompletionStream(response, self.timeout, self._explain)
+        def begin(exchange: Any, deadline: float) -> ChatCompletionStream:
+            return ChatCompletionStream(exchange, self.timeout, self._explain)
 
         return self._call("POST", "/chat/completions", {**_chat_request(request, fields), "stream": True}, begin)
 
@@ -2511,7 +2521,7 @@ class AsyncChatCompletionStream:
         self._stream.close()
 
     def _in_thread(self, function: Callable[[], _R]) -> Coroutine[Any, Any, _R]:
-        return self._run("wait", function, self._stream._response)
+        return self._run("wait", function, self._stream._exchange)
 
 # ---------------------------------------------------------------------------------------------- command line
 

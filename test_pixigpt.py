@@ -3454,7 +3454,7 @@ def test_nothing_but_answers_and_errors_comes_of_any_bytes():
 
 def test_framing_and_events_are_the_same_however_the_bytes_are_cut():
     def body_of(pieces):
-        body, data = pixigpt._Body("POST", pixigpt._parse_head(chunked())), b""
+        body, data = pixigpt._Response("POST", chunked()), b""
         try:
             for number, piece in enumerate(pieces):
                 data += body.feed(piece)
