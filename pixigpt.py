@@ -506,7 +506,7 @@ def _parse_json(text: str) -> Any:
         raise json.JSONDecodeError("Extra data", text, end)
     return value
 
-def _decode(data: Union[bytes, bytearray]) -> Any:
+def _decode(data: bytes) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
         return _parse_json(data.decode("utf-8").removeprefix("\ufeff"))
@@ -528,12 +528,16 @@ def _encode(value: Any, field: str = "") -> bytes:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{field or 'the request'} cannot be sent as JSON: {error}") from None
 
-def _render(method: str, target: str, host: str, headers: Mapping[str, str], body: Optional[bytes]) -> memoryview:
+def _rendered(headers: Mapping[str, str]) -> str:
+    """Header fields as they are sent."""
+    return _Hidden("".join([f"{name}: {value}\r\n" for name, value in headers.items()]))
+
+def _request_bytes(method: str, target: str, host: str, headers: str, body: Optional[bytes]) -> memoryview:
     """A request as it is sent; a view, which shows nothing of the key where a traceback shows values."""
-    lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}", *map(": ".join, headers.items())]
-    if body is not None or method in ("POST", "PUT", "PATCH"):
-        lines.append(f"Content-Length: {len(body or b'')}")
-    return memoryview("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
+    has_length = body is not None or method in ("POST", "PUT", "PATCH")
+    length = f"Content-Length: {len(body or b'')}\r\n" if has_length else ""
+    start = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n"
+    return memoryview(f"{start}{headers}{length}\r\n".encode("latin-1") + (body or b""))
 
 def _head_end(data: bytes, start: int) -> int:
     """Where the head of a response ends, 0 if that has not come; an error if this cannot be one."""
@@ -930,7 +934,7 @@ def _is_silent(sock: socket.socket) -> bool:
 class _Exchange:
     """A place among a session's connections, the socket once there is one, and the one request and answer it is for.
 
-    `read_some` the body. What is not read to its end must be closed; if it is forgotten, the garbage collector does it.
+    `_read` the body. What is not read to its end must be closed; if it is forgotten, the garbage collector does it.
     """
 
     sock: Optional[socket.socket] = None
@@ -943,12 +947,11 @@ class _Exchange:
     def __init__(self, session: "Session", route: _Origin) -> None:
         self.session, self.route = session, route
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
         if not self.over:
             self.session._release(self, 0)
+
+    __del__ = close
 
     def abort(self) -> None:
         """From another thread: ends whatever is waited for."""
@@ -1011,8 +1014,9 @@ class _Exchange:
 
     def _tunnel(self, proxy: _Origin, deadline: float) -> None:
         """Has the proxy open a way to the server (RFC 9110 section 9.3.6)."""
-        headers = {"Proxy-Authorization": proxy.credentials} if proxy.credentials else {}
-        self._armed(deadline).sendall(_render("CONNECT", self.route.address, self.route.address, headers, None))
+        place, headers = self.route.address, _rendered({"Proxy-Authorization": proxy.credentials})
+        request = _request_bytes("CONNECT", place, place, headers if proxy.credentials else "", None)
+        self._armed(deadline).sendall(request)
         try:
             self._read_head("CONNECT", deadline)
         except APIResponseError as error:
@@ -1058,7 +1062,7 @@ class _Exchange:
             self.response.excess = self.response.excess or bool(self._rest)
             self._finish()
 
-    def read_some(self, deadline: float) -> bytes:
+    def _read(self, deadline: float) -> bytes:
         """The next bytes of the body, as soon as there are any; b"" at its end."""
         piece, response = b"", self.response
         while not piece and not response.complete:
@@ -1172,15 +1176,15 @@ class Session(_Closing):
             return self._tls
 
     def _open(
-        self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
-        deadline: float, fresh: bool,
+        self, route: _Origin, method: str, target: str, headers: str, body: Optional[bytes], deadline: float,
+        fresh: bool,
     ) -> _Exchange:
         """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection used before."""
         if route.proxy is not None and route.scheme == "http":
             target = f"http://{route.authority}{target}"
             if route.proxy.credentials:
-                headers = {**headers, "Proxy-Authorization": route.proxy.credentials}
-        request = _render(method, target, route.authority, headers, body)
+                headers = _Hidden(f"{headers}Proxy-Authorization: {route.proxy.credentials}\r\n")
+        request = _request_bytes(method, target, route.authority, headers, body)
         exchange = self._acquire(route, deadline, fresh)
         try:
             exchange.send(method, request, deadline)
@@ -1288,7 +1292,7 @@ class _ForeignExchange:
         """From another thread, which `close` would keep until the one that reads is done."""
         threading.Thread(target=self.close, daemon=True).start()
 
-    def read_some(self, deadline: float) -> bytes:
+    def _read(self, deadline: float) -> bytes:
         try:
             _left(deadline)
             return next((piece for piece in self._pieces if piece), b"")
@@ -1309,13 +1313,14 @@ class _ForeignSession(Session):
         """Nothing: such a session connects when it has something to send."""
 
     def _open(
-        self, route: _Origin, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes],
-        deadline: float, fresh: bool,
+        self, route: _Origin, method: str, target: str, headers: str, body: Optional[bytes], deadline: float,
+        fresh: bool,
     ) -> Any:
-        url, headers = f"{route.scheme}://{route.authority}{target}", {**headers, "Accept-Encoding": "identity"}
+        pairs = (line.split(": ", 1) for line in [*headers.split("\r\n")[:-1], "Accept-Encoding: identity"])
+        url, given = f"{route.scheme}://{route.authority}{target}", {name: _Hidden(value) for name, value in pairs}
         try:
             timeout = None if deadline == _FOREVER else _left(deadline)
-            options = {"data": body, "headers": headers, "timeout": timeout, "stream": True, "allow_redirects": False}
+            options = {"data": body, "headers": given, "timeout": timeout, "stream": True, "allow_redirects": False}
             exchange = _ForeignExchange(self._session.request(method, url, **options))
         except OSError as error:  # all that requests raises is one
             raise _foreign_failure(error, "the request", deadline) from error
@@ -1328,10 +1333,10 @@ def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
 
-def _read_all(exchange: Union[_Exchange, _ForeignExchange], deadline: float) -> bytes:
+def _read_all(exchange: Any, deadline: float) -> bytes:
     """The whole body of an answer, at most 64 MiB."""
     pieces, size = [], 0
-    while piece := exchange.read_some(deadline):
+    while piece := exchange._read(deadline):
         pieces.append(piece)
         size += len(piece)
         _check_size(size)
@@ -1507,7 +1512,7 @@ class ChatCompletionStream(_Closing):
     def _read(self, deadline: float) -> bytes:
         try:
             with self._reading:
-                return self._exchange.read_some(deadline)
+                return self._exchange._read(deadline)
         finally:
             if self._ended:
                 self._exchange.close()
@@ -1523,10 +1528,7 @@ class ChatCompletionStream(_Closing):
             piece = b""
         kind = "" if self._began else self._exchange.response.headers.get("content-type", "").lower()
         if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
-            data = bytearray(piece)  # of a server that cannot stream
-            while piece := self._read(deadline):
-                data += piece
-                _check_size(len(data))
+            data = piece + _read_all(self, deadline)  # of a server that cannot stream
             self._whole, self._complete, self._ended = _check_completion(_decode(data)), True, True
             self._events.append(("", json.dumps(_as_chunk(_decode(data)))))
             return
@@ -1785,6 +1787,21 @@ def _prepare(functions: dict[str, _Function], call: Mapping[str, Any]) -> tuple[
         raise ValueError(f"the arguments are not valid JSON: {error}") from None
     return function, _fit(arguments, function.schema, "the arguments")
 
+def _outcome(functions: dict[str, _Function], call: Mapping[str, Any]) -> Any:
+    """What a call's function returns, or the exception that it or its arguments raise."""
+    try:
+        function, arguments = _prepare(functions, call)
+        return function.function(**arguments)
+    except Exception as error:
+        return error
+
+def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
+    try:
+        text = _result_text(outcome)
+    except Exception as error:  # it cannot be told, for example because it holds itself
+        text = _result_text(error)
+    return Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text)
+
 # ---------------------------------------------------------------------------------------------------- client
 
 _RUN_FAILURES: Final = ("failed", "cancelled", "expired", "incomplete", "requires_action")
@@ -1921,14 +1938,19 @@ class Client(_Closing):
         self._owns_session, self._closed = session is None, False
         self._transport = self.session if isinstance(self.session, Session) else _ForeignSession(self.session)
         self._route, self._prefix = self._transport._route(self.base_url), urlsplit(self.base_url).path
-        self._headers = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
-        if self.api_key:
-            self._headers["Authorization"] = _Hidden(f"Bearer {self.api_key}")
+        headers = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
+        self._use_headers({**headers, "Authorization": _Hidden(f"Bearer {self.api_key}")} if self.api_key else headers)
+
+    def _use_headers(self, headers: dict[str, str]) -> None:
+        self._headers, self._rendered = headers, _rendered(headers)
+        self._rendered_with_json = _rendered({**headers, "Content-Type": "application/json"})
 
     def __reduce__(self) -> Any:
         session = None if self._owns_session else self.session
         arguments = (str(self.api_key), self.base_url, self.timeout, self.max_retries, session)
-        return type(self), arguments, {"_headers": self._headers}
+        return type(self), arguments, self._headers
+
+    __setstate__ = _use_headers
 
     def __repr__(self) -> str:
         return f"<Client {self.base_url}: {'closed' if self._closed else self._transport._describe()}>"
@@ -1948,7 +1970,7 @@ class Client(_Closing):
         other.timeout = self.timeout if timeout is _KEPT else timeout
         other.max_retries = self.max_retries if max_retries is _KEPT else max_retries
         _check_limits(other.timeout, other.max_retries)
-        other._headers = {**self._headers, **_checked_headers(headers or {})}
+        other._use_headers({**self._headers, **_checked_headers(headers or {})})
         return other
 
     def connect(self) -> None:
@@ -1966,11 +1988,9 @@ class Client(_Closing):
         """One call: sends *body* as JSON unless it is None; *read* makes the result of a 2xx response."""
         plain_path = path.partition("?")[0]
         repeatable = _is_repeatable(method, plain_path)
-        data, headers = None, self._headers
-        if body is not None:
-            data, headers = _encode(body), {**headers, "Content-Type": "application/json"}
-        if not repeatable:
-            headers = {"Idempotency-Key": os.urandom(16).hex(), **headers}
+        data, headers = (None, self._rendered) if body is None else (_encode(body), self._rendered_with_json)
+        if not repeatable and "Idempotency-Key" not in self._headers:
+            headers = _Hidden(f"{headers}Idempotency-Key: {os.urandom(16).hex()}\r\n")
 
         def attempt(deadline: float, fresh: bool) -> Any:
             exchange = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)
@@ -2085,12 +2105,7 @@ class Client(_Closing):
                 if not calls or not _is_list_of_objects(calls):
                     return
                 for call in calls:
-                    try:
-                        function, arguments = _prepare(functions, call)
-                        text = _result_text(function.function(**arguments))
-                    except Exception as error:
-                        text = _result_text(error)
-                    messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text))
+                    messages.append(_tool_message(call, _outcome(functions, call)))
             raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
         return rounds()
@@ -2457,20 +2472,14 @@ class AsyncClient:
     ) -> AsyncIterator[ChatCompletionResponse]:
         import asyncio
 
-        async def result(call: Any) -> str:
-            def work() -> str:
-                try:
-                    return _result_text(function.function(**arguments))
-                except Exception as error:  # not through a Future, which takes no StopIteration
-                    return _result_text(error)
-
+        async def outcome(call: Any) -> Any:
             try:
                 function, arguments = _prepare(functions, call)
                 if function.is_async:
-                    return _result_text(await function.function(**arguments))
+                    return _tool_message(call, await function.function(**arguments))
             except Exception as error:
-                return _result_text(error)
-            return await self._run("wait", work)
+                return _tool_message(call, error)
+            return _tool_message(call, await self._run("wait", lambda: _outcome(functions, call)))
 
         body: Any = _request(request, fields, "messages")
         messages, functions = body["messages"], _functions(body)
@@ -2481,8 +2490,7 @@ class AsyncClient:
             yield response
             if not calls or not _is_list_of_objects(calls):
                 return
-            for call, text in zip(calls, await asyncio.gather(*map(result, calls))):
-                messages.append(Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text))
+            messages.extend(await asyncio.gather(*map(outcome, calls)))
         raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
 class AsyncChatCompletionStream:
