@@ -583,11 +583,10 @@ class _Response:
                 f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(head[:120]))}"
             )
         version, status, self._reason, self._fields = match.groups(b"")
-        self.status_code = int(status)
-        framing = _headers(_FRAMING.findall(head))
-        self.keep = _keep_seconds(version == b"1", framing) if clean else 0.0
-        if self.status_code >= 200 and method != "CONNECT":  # what these have behind the head is no body
-            self._find_end(method, version == b"1", framing)
+        self.status_code, is_new, framing = int(status), version == b"1", _headers(_FRAMING.findall(head))
+        self.keep = _keep_seconds(is_new, framing) if clean else 0.0
+        if self.status_code >= 200 and method != "CONNECT":  # else what comes behind the head is no body
+            self._find_end(method, is_new, framing)
 
     @property
     def reason(self) -> str:
@@ -938,7 +937,7 @@ class _Exchange:
     """
 
     sock: Optional[socket.socket] = None
-    turn: Optional[threading.Event] = None  # set when one that waits for a place gets it
+    turn: Any = None  # an event for one that waits for a place: it has one
     reused = aborted = over = _heard = False
     keep = _IDLE_SECONDS  # seconds that the socket may be idle hereafter
     response: _Response
@@ -1206,10 +1205,11 @@ class Session(_Closing):
                 if len(self._active) < self.max_connections and not self._waiting:
                     self._active[id(exchange)] = weakref.ref(exchange)
                 else:
+                    exchange.turn = threading.Event()
                     self._waiting.append(exchange)
-                    exchange.turn = threading.Event()  # which may set off the garbage collector, and that free a place
+                    self._admit()  # for the event may have set off the garbage collector, and that freed a place
             _track(exchange)
-            if id(exchange) not in self._active and exchange.turn is not None and not self._closed:
+            if exchange.turn is not None and not self._closed:
                 left = deadline - _clock()
                 if not exchange.turn.wait(None if left == _FOREVER else left):
                     raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
@@ -1259,13 +1259,16 @@ class Session(_Closing):
             self._active.pop(id(exchange), None)
             if exchange.turn is not None and exchange in self._waiting:
                 self._waiting.remove(exchange)
-            while self._waiting and len(self._active) < self.max_connections:
-                following = self._waiting[0]
-                self._active[id(following)] = weakref.ref(following)
-                if following.turn is not None:
-                    following.turn.set()
-                self._waiting.popleft()
+            self._admit()
             exchange.over = True
+
+    def _admit(self) -> None:
+        """Gives places that are free to those who wait for one. The caller holds the lock."""
+        while self._waiting and len(self._active) < self.max_connections:
+            following = self._waiting[0]
+            self._active[id(following)] = weakref.ref(following)
+            following.turn.set()
+            self._waiting.popleft()
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
