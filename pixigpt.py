@@ -1751,23 +1751,6 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         value = {name: _fit(item, members[name], repr(name)) for name, item in value.items()}
     return schema.becomes(**value) if schema.becomes else value
 
-def _result_text(result: Any) -> str:
-    """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
-    import enum
-
-    def plain(value: Any) -> Any:
-        if hasattr(value, "__dataclass_fields__"):
-            return {name: getattr(value, name) for name in value.__dataclass_fields__}
-        if isinstance(value, (set, frozenset)):
-            return list(value)
-        return value.value if isinstance(value, enum.Enum) else str(value)
-
-    if isinstance(result, Exception):
-        kind = "" if type(result) is ValueError else f"{type(result).__name__}: "
-        result = {"error": f"{kind}{result}"}
-    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=plain)
-    return str(text.encode("utf-8", "replace"), "utf-8")
-
 def _functions(request: dict[str, Any]) -> dict[str, _Function]:
     """The Python functions among a request's tools, by name."""
     if not isinstance(request["messages"], list):
@@ -1799,11 +1782,25 @@ def _outcome(functions: dict[str, _Function], call: Mapping[str, Any]) -> Any:
         return error
 
 def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
+    """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
+    import enum
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "__dataclass_fields__"):
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+        if isinstance(value, (set, frozenset)):
+            return list(value)
+        return value.value if isinstance(value, enum.Enum) else str(value)
+
     try:
-        text = _result_text(outcome)
+        if isinstance(outcome, Exception):
+            kind = "" if type(outcome) is ValueError else f"{type(outcome).__name__}: "
+            outcome = {"error": f"{kind}{outcome}"}
+        text = outcome if isinstance(outcome, str) else json.dumps(outcome, ensure_ascii=False, default=plain)
     except Exception as error:  # it cannot be told, for example because it holds itself
-        text = _result_text(error)
-    return Message(role="tool", tool_call_id=str(call.get("id") or ""), content=text)
+        return _tool_message(call, error)
+    content = str(text.encode("utf-8", "replace"), "utf-8")
+    return Message(role="tool", tool_call_id=str(call.get("id") or ""), content=content)
 
 # ---------------------------------------------------------------------------------------------------- client
 
