@@ -2634,13 +2634,12 @@ def _chat(client: Client, messages: list[Any], prompt: str, options: Any, consol
     except ImportError:
         pass
     terminal, status = sys.stdin.isatty(), 0
+    ready = "> " if terminal and sys.stdout.isatty() else ""
     while True:
         try:
-            if not prompt:
-                if terminal and not sys.stdout.isatty():  # input() would write its prompt there
-                    console.write("> ", sys.stderr)
-                prompt = input("> " if terminal and sys.stdout.isatty() else "")
-            asked, prompt = prompt, ""
+            if terminal and not (ready or prompt):  # input() would write it to standard output
+                console.write("> ", sys.stderr)
+            asked, prompt = prompt or input(ready), ""
             if asked.strip():
                 messages += _ask(client, messages, asked, options, console)
         except EOFError:
