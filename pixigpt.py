@@ -27,6 +27,7 @@ MIT licence, https://github.com/PixiGPT/pixigpt-py
 # What JSON holds is Any until a shape names it:
 # mypy: disable-error-code="no-any-return"
 
+import enum
 import functools
 import io
 import json
@@ -1644,8 +1645,6 @@ _JSON_TYPES: Final[dict[str, tuple[Any, str]]] = {
 
 def _schema(hint: Any) -> _Schema:
     """The JSON schema of a type hint; TypeError if there is no simple one."""
-    import enum
-
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     for name, (python_type, _) in _JSON_TYPES.items():
         if hint is python_type:
@@ -1783,8 +1782,6 @@ def _outcome(functions: dict[str, _Function], call: Mapping[str, Any]) -> Any:
 
 def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
     """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
-    import enum
-
     def plain(value: Any) -> Any:
         if hasattr(value, "__dataclass_fields__"):
             return {name: getattr(value, name) for name in value.__dataclass_fields__}
