@@ -1539,8 +1539,7 @@ class ChatCompletionStream(_Closing):
         self._began = self._began or bool(piece.strip())
         self._events.extend(self._decoder.feed(piece))
         if not piece:
-            self._ended = True
-            self._exchange.close()
+            self.close()
             if not self._complete:
                 raise APIResponseError("the stream ended before the answer was complete")
 
@@ -1575,9 +1574,8 @@ class ChatCompletionStream(_Closing):
         """After the last event: the connection can be kept if the response's end comes at once."""
         deadline = _deadline(_DRAIN_SECONDS)
         try:
-            for _ in range(4 if isinstance(self._exchange, _Exchange) else 0):  # a foreign one waits too long
-                if not self._read(deadline):
-                    break
+            while isinstance(self._exchange, _Exchange) and self._read(deadline):  # a foreign one waits too long
+                pass
         except APIError:
             pass
         self.close()
