@@ -1799,7 +1799,6 @@ def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
 
 # ---------------------------------------------------------------------------------------------------- client
 
-_RUN_FAILURES: Final = ("failed", "cancelled", "expired", "incomplete", "requires_action")
 _KEPT: Any = object()  # "not given", where None means something
 
 # What is checked before anything is sent.
@@ -2189,7 +2188,7 @@ class Client(_Closing):
             status = run["status"]
             if status == "completed":
                 return run
-            if status in _RUN_FAILURES:
+            if status in ("failed", "cancelled", "expired", "incomplete", "requires_action"):
                 reason = _body_error(APIError, run.get("last_error")).message
                 raise self._explain(RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run), where)
             _sleep(min(poll_interval, max(0.0, deadline - _clock())))
