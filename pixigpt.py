@@ -2004,9 +2004,7 @@ class Client(_Closing):
         """Calls attempt(deadline, fresh) until it succeeds, may not be repeated, or the budget is spent."""
         if self._closed:
             raise RuntimeError("the client is closed")
-        deadline = _deadline(self.timeout)
-        if _current.call is not None:
-            deadline = min(deadline, _current.call.deadline)
+        deadline = min(_deadline(self.timeout), _current.call.deadline if _current.call else _FOREVER)
         attempts, retries, fresh = 0, 0, False
         while True:
             attempts += 1
