@@ -2667,12 +2667,11 @@ def _command(options: Any, console: _Console) -> int:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """The command line, see `pixigpt --help`: runs it with the arguments and returns the exit status."""
-    for name in ("stdin", "stdout", "stderr"):
+    for name, mode, newline in (("stdin", "r", None), ("stdout", "w", "\n"), ("stderr", "w", "\n")):
         if getattr(sys, name) is None:  # it was closed before Python began
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # UTF-8 whatever the locale, and no carriage returns on Windows
-            stream.reconfigure(encoding="utf-8", errors="replace", newline=None if stream is sys.stdin else "\n")
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        if isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # UTF-8 whatever the locale, no CR on Windows
+            stream.reconfigure(encoding="utf-8", errors="replace", newline=newline)
     console = _Console()
     try:
         return _command(_options(argv), console)
