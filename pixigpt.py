@@ -2448,20 +2448,16 @@ class AsyncClient:
 
         return call
 
-    def _like(
-        self, method: "Callable[_P, Iterator[_R]]", do: Callable[..., AsyncIterator[_R]]
-    ) -> "Callable[_P, AsyncIterator[_R]]":
+    def _like(self, method: "Callable[_P, Iterator[_R]]", do: Callable[..., Any]) -> "Callable[_P, AsyncIterator[_R]]":
         """*do* with the signature of *method*."""
         return do
 
-    async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[ThreadMessage]:
+    async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         messages = self._client.iter_messages(*args, **kwargs)
         while (message := await self._run("call", lambda: next(messages, None))) is not None:
             yield message
 
-    async def _run_tools(
-        self, *request: Any, max_rounds: int = 10, **fields: Any
-    ) -> AsyncIterator[ChatCompletionResponse]:
+    async def _run_tools(self, *request: Any, max_rounds: int = 10, **fields: Any) -> AsyncIterator[Any]:
         import asyncio
 
         async def outcome(call: Any) -> Any:
