@@ -507,6 +507,12 @@ def _parse_json(text: str) -> Any:
         raise json.JSONDecodeError("Extra data", text, end)
     return value
 
+def _json_or_text(text: str) -> Any:
+    try:
+        return _parse_json(text)
+    except (ValueError, RecursionError):
+        return text
+
 def _decode(data: bytes) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
@@ -680,11 +686,7 @@ def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
 
 def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: bytes, now: float) -> APIError:
     """The error that a status other than 2xx stands for, whatever the body is like."""
-    body: Any = raw.decode("utf-8", "replace")
-    try:
-        body = _parse_json(body)
-    except (ValueError, RecursionError):
-        pass  # then it is the text
+    body = _json_or_text(raw.decode("utf-8", "replace"))
     error = _body_error(_STATUS_ERRORS.get(status, ServerError if 500 <= status < 600 else APIError), body)
     if 300 <= status < 400:
         place = headers.get("location", "nowhere")
@@ -1548,11 +1550,7 @@ class ChatCompletionStream(_Closing):
         if data == "[DONE]":
             self._complete = True
             return self._drain()
-        chunk: Any = data
-        try:
-            chunk = _parse_json(data)
-        except (ValueError, RecursionError):
-            pass  # then it is a text
+        chunk = _json_or_text(data)
         if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
             error = _body_error(APIError, chunk)
             error.message = error.message or "the server reported an error"
