@@ -2462,10 +2462,10 @@ class AsyncClient:
             try:
                 function, arguments = _prepare(functions, call)
                 if function.is_async:
-                    return _tool_message(call, await function.function(**arguments))
+                    return await function.function(**arguments)
             except Exception as error:
-                return _tool_message(call, error)
-            return _tool_message(call, await self._run("wait", lambda: _outcome(functions, call)))
+                return error
+            return await self._run("wait", lambda: _outcome(functions, call))
 
         body: Any = _request(request, fields, "messages")
         messages, functions = body["messages"], _functions(body)
@@ -2476,7 +2476,7 @@ class AsyncClient:
             yield response
             if not calls or not _is_list_of_objects(calls):
                 return
-            messages.extend(await asyncio.gather(*map(outcome, calls)))
+            messages.extend(map(_tool_message, calls, await asyncio.gather(*map(outcome, calls))))
         raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
 class AsyncChatCompletionStream:
