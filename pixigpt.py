@@ -1939,8 +1939,7 @@ class Client(_Closing):
 
     def __reduce__(self) -> Any:
         session = None if self._owns_session else self.session
-        arguments = (str(self.api_key), self.base_url, self.timeout, self.max_retries, session)
-        return type(self), arguments, self._headers
+        return type(self), (str(self.api_key), self.base_url, self.timeout, self.max_retries, session), self._headers
 
     __setstate__ = _use_headers
 
