@@ -334,7 +334,7 @@ class Object(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        if name in self:
+        if name in self and not name.startswith("__"):  # those mean something to copy and pickle
             return self[name]
         if name in _MAY_BE_ABSENT:
             return None
@@ -513,6 +513,10 @@ def _json_or_text(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
 
+def _whole_characters(text: str) -> str:
+    """*text* with those characters whole whose two halves (UTF-16) a server sent one by one."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
 def _decode(data: bytes) -> Any:
     """The JSON value of an answer's body (RFC 8259)."""
     try:
@@ -651,6 +655,10 @@ class _Response:
         if not b"\r\n".startswith(self._held[:2]) or b"\n" in line or len(line) > _MAX_HEAD:
             raise APIResponseError(f"malformed chunked response: {self._held[:80]!r} where a chunk should begin")
         return b"".join(pieces)
+
+def _require(fits: Any, what: str) -> None:
+    if not fits:
+        raise ValueError(what)
 
 def _check(fits: bool, value: Any, wanted: str) -> Any:
     if not fits:
@@ -862,8 +870,7 @@ def _parse_origin(url: str, name: str) -> _Origin:
         host = host if host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, KeyError):
         host = ""  # their texts hold what the URL holds
-    if not host:
-        raise ValueError(f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
+    _require(host, f"{name} must be an http or https URL with a valid host, such as https://pixigpt.com/v1")
     credentials = ""
     if parts.username is not None:
         import base64
@@ -875,8 +882,8 @@ def _parse_origin(url: str, name: str) -> _Origin:
 
 def _parse_proxy(url: str) -> _Origin:
     url = url if "://" in url else f"http://{url}"
-    if not url.lower().startswith("http://"):
-        raise ValueError(f"a proxy must be reached by http://, not {url.partition('://')[0]!r}")
+    fits = url.lower().startswith("http://")
+    _require(fits, f"a proxy must be reached by http://, not {url.partition('://')[0]!r}")
     return _parse_origin(url, "the proxy's URL")
 
 def _environment_proxy(origin: _Origin) -> Optional[str]:
@@ -1106,8 +1113,8 @@ class Session(_Closing):
         self, proxies: Optional[Mapping[str, str]] = None, ssl_context: Optional["ssl.SSLContext"] = None,
         max_connections: int = 100, trust_env: bool = True,
     ) -> None:
-        if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
-            raise ValueError("max_connections must be a whole number from 1")
+        fits = type(max_connections) is int and max_connections >= 1
+        _require(fits, "max_connections must be a whole number from 1")
         self.proxies, self.ssl_context = dict(proxies or {}), ssl_context
         self.max_connections, self.trust_env = max_connections, trust_env
         self._proxies = {key.removesuffix("://"): _parse_proxy(url) for key, url in self.proxies.items() if url}
@@ -1172,7 +1179,8 @@ class Session(_Closing):
                 try:
                     import ssl
                 except ImportError as error:
-                    raise OSError(f"https needs Python's ssl module, which is missing here ({error})") from error
+                    text = f"https needs Python's ssl module, which is missing here ({error})"
+                    raise APIConnectionError(text, stage="final") from error
                 self._tls = ssl.create_default_context()
                 self._tls.set_alpn_protocols(["http/1.1"])
             return self._tls
@@ -1410,7 +1418,7 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
         elif key in _NESTED and isinstance(values[0], dict):
             whole[key] = _joined(values)
         elif key in _GROWING and isinstance(values[0], str):
-            whole[key] = "".join(values)
+            whole[key] = _whole_characters("".join(values))
         elif isinstance(values[0], list):
             whole[key] = [item for value in values for item in value]  # such as log probabilities
         else:
@@ -1606,7 +1614,8 @@ class _Function:
         self.function, self.name = function, str(getattr(inner, "__name__", type(inner).__name__))
         if not callable(inner) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.name):
             raise TypeError(f"a tool must be a function with a name of letters, digits, _ and -, not {self.name!r}")
-        code = inner if inspect.isroutine(inner) else inner.__call__
+        called = "__init__" if isinstance(inner, type) else "__call__"
+        code = inner if inspect.isroutine(inner) else getattr(inner, called)
         self.is_async = any(map(inspect.iscoroutinefunction, (code, inspect.unwrap(code))))
         self.schema, where = _Schema(type="object", properties={}), "the signature"
         try:
@@ -1620,7 +1629,7 @@ class _Function:
                 self.schema["properties"][name] = _schema(typing.get_type_hints(holder, include_extras=True)[name])
                 if parameter.default is parameter.empty:
                     self.schema.setdefault("required", []).append(name)
-        except (TypeError, ValueError, NameError, SyntaxError, RecursionError) as error:
+        except (TypeError, ValueError, LookupError, NameError, SyntaxError, RecursionError) as error:
             raise TypeError(f"{where} of {self.name} cannot be described: {error}") from error
         description = _add_descriptions(self.schema, inspect.getdoc(inner) or "")
         about = _given(name=self.name, description=description or None, parameters=self.schema)
@@ -1641,6 +1650,8 @@ _JSON_TYPES: Final[dict[str, tuple[Any, str]]] = {
 
 def _schema(hint: Any) -> _Schema:
     """The JSON schema of a type hint; TypeError if there is no simple one."""
+    if type(hint).__name__ == "InitVar":
+        return _schema(hint.type)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     for name, (python_type, _) in _JSON_TYPES.items():
         if hint is python_type:
@@ -1677,16 +1688,17 @@ def _enum_schema(values: Sequence[Any], becomes: Any = None) -> _Schema:
 
 def _class_schema(cls: Any) -> _Schema:
     """The JSON schema of a dataclass or a TypedDict."""
-    import dataclasses
     import inspect
 
     hints = typing.get_type_hints(cls, include_extras=True)
-    if dataclasses.is_dataclass(cls):
-        fields = [field for field in dataclasses.fields(cls) if field.init]
-        hints = {field.name: hints[field.name] for field in fields}
-        required = {field.name for field in fields if field.default is field.default_factory}  # both are MISSING
-    else:  # a NotRequired in a text is none to __required_keys__
-        required = {name for name in cls.__required_keys__ if not str(hints[name]).startswith("typing.NotRequired")}
+    if hasattr(cls, "__dataclass_fields__"):
+        parameters = inspect.signature(cls).parameters
+        hints = {name: hints[name] for name in parameters}
+        required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+    else:  # a Required or NotRequired in a text is none to __required_keys__
+        mark = r"(?:[\w.]*\.(?:Annotated|ReadOnly)\[)*[\w.]*\.(Not)?Required\["
+        marks = {name: re.match(mark, str(hint)) for name, hint in hints.items()}
+        required = {name for name, mark in marks.items() if (not mark[1] if mark else name in cls.__required_keys__)}
     schema = _Schema(cls, type="object", properties={name: _schema(hint) for name, hint in hints.items()})
     schema.update(_given(required=[name for name in hints if name in required] or None))
     _add_descriptions(schema, inspect.getdoc(cls) or "")
@@ -1719,7 +1731,7 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         for choice in schema["anyOf"]:
             try:
                 return _fit(value, choice, where)
-            except ValueError as error:
+            except Exception as error:  # also of a class
                 problems.append(str(error))
         raise ValueError("; or ".join(problems))
     if "enum" in schema:
@@ -1752,29 +1764,37 @@ def _functions(request: dict[str, Any]) -> dict[str, _Function]:
         raise TypeError("messages must be a list: what is said is appended to it")
     if "tools" in request:
         request["tools"] = list(request["tools"])  # an iterator can be read once
-    functions = [_Function(tool) for tool in request.get("tools", ()) if not isinstance(tool, Mapping)]
-    return {function.name: function for function in functions}
+    functions: dict[str, _Function] = {}
+    for tool in request.get("tools", ()):
+        if not isinstance(tool, Mapping):
+            function = _Function(tool)
+            _require(function.name not in functions, f"two of the tools are named {function.name!r}")
+            functions[function.name] = function
+    return functions
 
-def _prepare(functions: dict[str, _Function], call: Mapping[str, Any]) -> tuple[_Function, dict[str, Any]]:
-    """The function of a call, and its arguments; a ValueError tells the model what is wrong with them."""
+def _called(call: Mapping[str, Any]) -> tuple[str, Any]:
+    """The name of the function in a call, and its arguments as they came."""
     wanted = call["function"] if isinstance(call.get("function"), dict) else {}
-    function = functions.get(str(wanted.get("name")))
-    if function is None:
-        names = ", ".join(functions) or "none"
-        raise ValueError(f"there is no function {wanted.get('name')!r}; the functions are: {names}")
+    return str(wanted.get("name") or ""), wanted.get("arguments")
+
+def _arguments(functions: dict[str, _Function], call: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for the function in a call; a ValueError tells the model what is wrong with it."""
+    name, text = _called(call)
+    _require(name in functions, f"there is no function {name!r}; the functions are: {', '.join(functions) or 'none'}")
     try:
-        arguments = json.loads(wanted.get("arguments") or "{}", parse_constant=_no_constant)
+        arguments = json.loads(text or "{}", parse_constant=_no_constant)
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"the arguments are not valid JSON: {error}") from None
-    return function, _fit(arguments, function.schema, "the arguments")
+    return _fit(arguments, functions[name].schema, "the arguments")
 
-def _outcome(functions: dict[str, _Function], call: Mapping[str, Any]) -> Any:
-    """What a call's function returns, or the exception that it or its arguments raise."""
+def _answer(functions: dict[str, _Function], call: Mapping[str, Any]) -> Message:
+    """Runs the function in a call: the message with what it returns or raises."""
     try:
-        function, arguments = _prepare(functions, call)
-        return function.function(**arguments)
+        arguments = _arguments(functions, call)
+        outcome = functions[_called(call)[0]].function(**arguments)
     except Exception as error:
-        return error
+        return _tool_message(call, error)
+    return _tool_message(call, outcome)
 
 def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
     """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
@@ -1800,10 +1820,6 @@ def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
 _KEPT: Any = object()  # "not given", where None means something
 
 # What is checked before anything is sent.
-
-def _require(fits: Any, what: str) -> None:
-    if not fits:
-        raise ValueError(what)
 
 def _checked_key(api_key: Optional[str]) -> str:
     key = os.environ.get("PIXIGPT_API_KEY", "") if api_key is None else api_key
@@ -2028,10 +2044,10 @@ class Client(_Closing):
         if isinstance(error, APITimeoutError):
             after = "" if self.timeout is None else f" after {self.timeout:g} s"  # a foreign session may have a limit
             error.message = f"timed out{after} while {error.message}"
-        if self.api_key:
-            begin, rest = re.escape(self.api_key[:8]), re.escape("\\" + "".join(set(self.api_key)))
+        if key := self._headers.get("Authorization", "").rpartition(" ")[2]:
+            begin, rest = re.escape(key[:8]), re.escape("\\" + "".join(set(key)))
             # An excerpt may have cut it, or escaped what is in it. A short one is in many words.
-            secret = re.compile(f"{begin}[{rest}]*" if len(self.api_key) > 7 else rf"(?<!\w){begin}(?!\w)")
+            secret = re.compile(f"{begin}[{rest}]*" if len(key) > 7 else rf"(?<!\w){begin}(?!\w)")
             for name, value in vars(error).items():
                 setattr(error, name, _masked(value, secret))
         error.args = (error.message,)
@@ -2094,7 +2110,7 @@ class Client(_Closing):
                 if not calls or not _is_list_of_objects(calls):
                     return
                 for call in calls:
-                    messages.append(_tool_message(call, _outcome(functions, call)))
+                    messages.append(_answer(functions, call))
             raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
         return rounds()
@@ -2339,7 +2355,7 @@ class AsyncClient:
         self.request = self._awaited(client.request)
         self.create_chat_completion = self._awaited(client.create_chat_completion)
         self.stream_chat_completion = self._awaited_stream(client.stream_chat_completion)
-        self.run_tools = self._like(client.run_tools, self._run_tools)
+        self.run_tools = self._iterated(client.run_tools)
         self.create_thread = self._awaited(client.create_thread)
         self.get_thread = self._awaited(client.get_thread)
         self.list_threads = self._awaited(client.list_threads)
@@ -2347,7 +2363,7 @@ class AsyncClient:
         self.create_message = self._awaited(client.create_message)
         self.create_messages_bulk = self._awaited(client.create_messages_bulk)
         self.list_messages = self._awaited(client.list_messages)
-        self.iter_messages = self._like(client.iter_messages, self._iter_messages)
+        self.iter_messages = self._iterated(client.iter_messages)
         self.create_run = self._awaited(client.create_run)
         self.get_run = self._awaited(client.get_run)
         self.wait_for_run = self._awaited(client.wait_for_run)
@@ -2385,9 +2401,12 @@ class AsyncClient:
         """Ends the client, and its session unless that was given to it."""
         self._client.close()
 
-    def with_options(self, **options: Any) -> "Self":
+    def with_options(
+        self, *, timeout: Optional[float] = _KEPT, max_retries: int = _KEPT, headers: Optional[Mapping[str, str]] = None
+    ) -> "Self":
         """As `Client.with_options`."""
-        return object.__new__(type(self))._over(self._client.with_options(**options))
+        client = self._client.with_options(timeout=timeout, max_retries=max_retries, headers=headers)
+        return object.__new__(type(self))._over(client)
 
     async def _run(self, kind: str, function: Callable[[], _R], reading: Any = None) -> _R:
         """What a function returns that runs in a thread; if the task is cancelled, what it waits for ends.
@@ -2395,16 +2414,21 @@ class AsyncClient:
         A "call" needs one of as many threads as there are connections. What must "wait" for none has its own.
         """
         import asyncio
+        import contextvars
         from concurrent.futures import Future
 
         call, future, transport = _Call(), Future[_R](), self._client._transport
+
+        context = contextvars.copy_context()
 
         def job() -> None:
             if future.set_running_or_notify_cancel():
                 _current.call = call
                 try:
                     call.track(reading)
-                    future.set_result(function())
+                    future.set_result(context.run(function))
+                except StopIteration as error:  # which asyncio refuses, and the task would wait for ever
+                    future.set_exception(RuntimeError(repr(error)))
                 except BaseException as error:
                     future.set_exception(error)
 
@@ -2445,9 +2469,10 @@ class AsyncClient:
 
         return call
 
-    def _like(self, method: "Callable[_P, Iterator[_R]]", do: Callable[..., Any]) -> "Callable[_P, AsyncIterator[_R]]":
-        """*do* with the signature of *method*."""
-        return do
+    def _iterated(self, method: "Callable[_P, Iterator[_R]]") -> "Callable[_P, AsyncIterator[_R]]":
+        """The asynchronous iterator in the method's place, with its signature."""
+        iterate: Any = self._run_tools if method == self._client.run_tools else self._iter_messages
+        return iterate
 
     async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         messages = self._client.iter_messages(*args, **kwargs)
@@ -2457,14 +2482,15 @@ class AsyncClient:
     async def _run_tools(self, *request: Any, max_rounds: int = 10, **fields: Any) -> AsyncIterator[Any]:
         import asyncio
 
-        async def outcome(call: Any) -> Any:
+        async def answer(call: Any) -> Message:
+            function = functions.get(_called(call)[0])
+            if function is None or not function.is_async:
+                return await self._run("wait", lambda: _answer(functions, call))
             try:
-                function, arguments = _prepare(functions, call)
-                if function.is_async:
-                    return await function.function(**arguments)
+                outcome = await function.function(**_arguments(functions, call))
             except Exception as error:
-                return error
-            return await self._run("wait", lambda: _outcome(functions, call))
+                return _tool_message(call, error)
+            return _tool_message(call, outcome)
 
         body: Any = _request(request, fields, "messages")
         messages, functions = body["messages"], _functions(body)
@@ -2475,7 +2501,7 @@ class AsyncClient:
             yield response
             if not calls or not _is_list_of_objects(calls):
                 return
-            messages.extend(map(_tool_message, calls, await asyncio.gather(*map(outcome, calls))))
+            messages.extend(await asyncio.gather(*map(answer, calls)))
         raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
 
 class AsyncChatCompletionStream:
@@ -2608,7 +2634,7 @@ def _ask(client: Client, messages: list[Any], prompt: str, options: Any, console
             console.write(text, sys.stderr if is_thought else sys.stdout)
     if console.begun:
         console.write("\n", console.begun)
-    return [*turn, Message(role="assistant", content=answer)]
+    return [*turn, Message(role="assistant", content=_whole_characters(answer))]
 
 def _chat(client: Client, messages: list[Any], prompt: str, options: Any, console: _Console) -> int:
     """Turn by turn until Ctrl-D. Ctrl-C stops an answer; a turn that failed is as if it had not been."""
@@ -2660,24 +2686,38 @@ def _command(options: Any, console: _Console) -> int:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """The command line, see `pixigpt --help`: runs it with the arguments and returns the exit status."""
-    for name, mode, newline in (("stdin", "r", None), ("stdout", "w", "\n"), ("stderr", "w", "\n")):
+    for name, mode, encoding, newline in (  # UTF-8 whatever the locale, and no carriage returns on Windows
+        ("stdin", "r", "utf-8-sig", None), ("stdout", "w", "utf-8", "\n"), ("stderr", "w", "utf-8", "\n"),
+    ):
         if getattr(sys, name) is None:  # it was closed before Python began
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
-        if isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # UTF-8 whatever the locale, no CR on Windows
-            stream.reconfigure(encoding="utf-8", errors="replace", newline=newline)
-    console = _Console()
+        if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            try:
+                stream.reconfigure(encoding=encoding, errors="replace", newline=newline)
+            except io.UnsupportedOperation:
+                pass  # the program that calls this has read from it
+    console, status = _Console(), 0
     try:
-        return _command(_options(argv), console)
-    except SystemExit as end:  # of argparse, which has said why
-        return int(end.code or 0)
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
-        return 130
-    except (APIError, ValueError) as error:
-        return console.fail(error, 1 if isinstance(error, APIError) else 2)
-    except OSError as error:  # of standard output: what it still holds would fail again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0 if isinstance(error, BrokenPipeError) else console.fail(error, 1)
+        try:
+            status = _command(_options(argv), console)
+        except SystemExit as end:  # of argparse, which has said why
+            status = int(end.code or 0)
+        except KeyboardInterrupt:
+            status = 130
+            sys.stderr.write("\n")
+        except (APIError, ValueError) as error:
+            status = 1 if isinstance(error, APIError) else 2
+            console.fail(error, status)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:  # a closed pipe or a full disk: what a stream still holds would fail again at exit
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        status = status or (0 if isinstance(error, BrokenPipeError) else console.fail(error, 1))
+    return status
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,6 +6,7 @@ Longer runs of what a test does in short: PYTHONPATH=examples python test_pixigp
 import asyncio
 import base64
 import contextlib
+import contextvars
 import copy
 import dataclasses
 import datetime
@@ -989,6 +990,12 @@ def test_an_unknown_attribute_lists_the_fields_there_are():
     assert [getattr(Object(), name) for name in optional.split()] == [None] * len(optional.split())
 
 
+def test_keys_named_like_special_methods_do_not_harm_copies():
+    odd = Object(dict.fromkeys(("__deepcopy__", "__copy__", "__getstate__", "__reduce_ex__", "__class__"), "x"))
+    for twin in (copy.copy(odd), copy.deepcopy(odd), pickle.loads(pickle.dumps(odd)), odd.copy()):
+        assert type(twin) is Object and twin == odd
+
+
 @pytest.mark.parametrize("choice, message, content, reasoning", [
     pytest.param({}, {"content": " \n Hi\n"}, "Hi", None, id="trimmed"),
     pytest.param({"reasoning_content": " why\n"}, {"content": "Hi "}, "Hi", "why", id="in-the-choice"),
@@ -1088,10 +1095,29 @@ def test_a_short_key_is_masked_as_a_word(key):
     assert error.message == f"bad: ***, not {key}s"
 
 
+def test_a_key_given_as_a_header_is_masked_too():
+    with Server(reply(401, {"error": {"message": "bad: other-key-0123"}})) as server:
+        client = server.client().with_options(headers={"authorization": "Bearer other-key-0123"})
+        with pytest.raises(pixigpt.AuthenticationError) as caught:
+            client.list_threads()
+    assert server.requests[0].headers["authorization"] == "Bearer other-key-0123" and caught.value.message == "bad: ***"
+
+
 def test_a_given_idempotency_key_is_sent():
     with Server() as server:
         server.client().with_options(headers={"idempotency-key": "order-42"}).create_thread()
     assert server.requests[0].headers["idempotency-key"] == "order-42"
+
+
+def test_no_header_is_sent_twice():
+    headers = {"user-agent": "a", "accept": "b", "content-type": "c", "x-team": "d", "authorization": "e"}
+    with Server() as server:
+        client = server.client().with_options(headers={**headers, "X-Team": "f"}).with_options(headers={"x-TEAM": "g"})
+        pickle.loads(pickle.dumps(client)).create_thread()
+    names = [line.partition(":")[0].lower() for line in server.requests[0].head.decode().split("\r\n")[1:] if line]
+    assert sorted(names) == sorted({*names}) and {"host", "content-length", "idempotency-key", *headers} == {*names}
+    expected = {**headers, "content-type": "application/json", "x-team": "g"}
+    assert {name: server.requests[0].headers[name] for name in headers} == expected
 
 
 def test_a_foreign_session_may_have_a_limit_of_its_own():
@@ -1765,12 +1791,13 @@ def test_needs_ssl_only_for_https(box):
         import pixigpt
         print(pixigpt.Client({box.api_key!r}, {box.base_url!r}).list_threads())
         try:
-            pixigpt.Client("k", {box.base_url.replace("http:", "https:")!r}, max_retries=0).list_threads()
+            pixigpt.Client("k", {box.base_url.replace("http:", "https:")!r}).list_threads()
         except pixigpt.APIConnectionError as error:
-            print(error)
+            print(error, error.attempts)
     """
     done = run_python("-c", program)
     assert done.stdout.startswith("[]\nGET /threads: ") and "https needs Python's ssl module" in done.stdout
+    assert done.stdout.endswith(") 1\n")  # to try again would not help
 
 
 RESTRICTED = """
@@ -2221,6 +2248,13 @@ def streamed(*events):
 
 def open_stream(client, text="Hi", **fields):
     return client.stream_chat_completion(messages=[{"role": "user", "content": text}], **fields)
+
+
+def test_a_character_sent_in_two_halves_is_whole_in_the_end():
+    with Server(streamed(*parts("Hi \ud83d", "\ude00", " and \ud83d")), reply()) as server:
+        whole = open_stream(server.client()).get_final_completion()
+        assert whole.choices[0].message.content == "Hi \U0001f600 and \ufffd"
+        server.client().create_chat_completion(messages=[whole.choices[0].message])
 
 
 # ---- the decoder: each case whole, byte by byte, in twos and threes, and with something behind that is no event
@@ -3608,9 +3642,11 @@ def cli_environment(server, changes):
     return {name: value for name, value in {**inherited, **ours, **changes}.items() if value is not None}
 
 
-def cli_start(server, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **changes):
+def cli_start(
+    server, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **changes
+):
     command, environment = [sys.executable, "-m", "pixigpt", *arguments], cli_environment(server, changes)
-    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment)
 
 
 def until_it_waits():
@@ -3913,6 +3949,40 @@ def test_full_disk_is_one_line(box):
             assert status == 1 and err.startswith(b"pixigpt: ") and err.count(b"\n") == 1 and b"No space" in err
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_the_status_is_told_where_standard_error_cannot_be():
+    with Server(reply(400), CLI_JSON) as server, open("/dev/full", "wb") as full:
+        statuses = [
+            cli_end(cli_start(server, *arguments, stderr=full, **environment))[0]
+            for arguments, environment in (
+                (["hi"], {}), (["hi"], {}), (["--bogus"], {}), (["hi"], {"PIXIGPT_API_KEY": ""}),
+            )
+        ]  # fmt: skip
+    assert statuses == [1, 0, 2, 2]
+
+
+def test_main_can_be_called_where_standard_input_has_been_read(box):
+    program = "import sys, pixigpt; sys.stdin.readline(); sys.exit(pixigpt.main(['--no-stream']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=b"first\nsecond\n", capture_output=True, timeout=20,
+        env=cli_environment(box, {}),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"You said: second\n", b"")
+
+
+def test_a_byte_order_mark_is_no_text(cli_here):
+    with Server(CLI_JSON) as server:
+        assert cli_here(server, "--no-stream", stdin=b"\xef\xbb\xbfhi")[0] == 0
+        assert cli_here(server, "--no-stream", stdin=b"\xef\xbb\xbf")[0] == 2
+    assert [request.json["messages"][-1]["content"] for request in server.requests] == ["hi"]
+
+
+def test_a_chat_goes_on_after_a_character_in_two_halves(cli_here):
+    with Server(cli_stream("\ud83d", "\ude00"), cli_stream("two")) as server:
+        assert cli_here(server, "-i", stdin=b"a\nb\n")[0] == 0
+    assert server.requests[1].json["messages"][-2]["content"] == "\U0001f600"
+
+
 def test_closed_standard_streams(box):
     def run(number):
         redirected = ["hi <&-", "-i hi <&-", "hi 2>&- </dev/null", "hi >&- </dev/null"][number]
@@ -4119,6 +4189,16 @@ def table(names, rows):
     return pytest.mark.parametrize(names, [pytest.param(*row, id=name) for name, row in rows.items()])
 
 
+def in_a_loop(test):
+    """A coroutine function as a test."""
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 8))
+
+    return run
+
+
 def connected(kind, server, timeout=10, **options):
     """A client of a Server or a Sandbox."""
     return kind(getattr(server, "api_key", SECRET), getattr(server, "base_url", None) or server.url, timeout, **options)
@@ -4231,6 +4311,25 @@ def mapping(items):
     return {"type": "object", "additionalProperties": items}
 
 
+@dataclasses.dataclass
+class ToolBox:
+    size: int
+    unit: dataclasses.InitVar[str]
+    note: dataclasses.InitVar[str] = ""
+
+    def __post_init__(self, unit, note):
+        self.text = f"{self.size} {unit}"
+
+
+@dataclasses.dataclass
+class ToolEven:
+    x: int
+
+    def __post_init__(self):
+        if self.x % 2:
+            raise ArithmeticError("odd")
+
+
 def members(*required, **properties):
     return {"type": "object", "properties": properties, **({"required": [*required]} if required else {})}
 
@@ -4266,6 +4365,8 @@ TOOL_TYPES = {  # hint, schema, JSON that fits and what becomes of it, JSON that
     "typeddict-nested": (ToolTrip, members("places", places=array(PLACE)), {'{"places": [{"name": "a", "at": {"x": 1}}]}': {"places": [{"name": "a", "at": ToolPoint(1.0)}]}}, {'{"places": [{"name": 1}]}': "'name' must be a text, not 1"}),
     "annotated": (Annotated[int, 5, "How many."], {"description": "How many.", **INTEGER}, {"1": 1}, {}),
     "annotated-inside": (list[Annotated[str, "A name."]], array({"description": "A name.", **STRING}), {'["a"]': ["a"]}, {}),
+    "dataclass-with-an-argument-that-is-no-field": (ToolBox, members("size", "unit", size=INTEGER, unit=STRING, note=STRING), {'{"size": 1, "unit": "cm"}': ToolBox(1, "cm")}, {'{"size": 1}': "'x': 'unit' is missing; they are: size, unit, note"}),
+    "union-of-classes": (Union[ToolEven, ToolPoint], {"anyOf": [members("x", x=INTEGER), POINT]}, {'{"x": 2}': ToolEven(2), '{"x": 3}': ToolPoint(3.0)}, {}),
     "newtype": (list[ToolId], array(INTEGER), {"[1.0]": [1]}, {}),
 }  # fmt: skip
 if sys.version_info >= (3, 10):
@@ -4273,11 +4374,19 @@ if sys.version_info >= (3, 10):
     TOOL_TYPES["bars"] = "int | None | list[str]", {"anyOf": [INTEGER, NULL, array(STRING)]}, {"null": None, "[]": []}, {}
 if sys.version_info >= (3, 11):
 
-    class ToolParts(TypedDict):
+    class ToolParts(TypedDict):  # texts, as where `annotations` comes from __future__: __required_keys__ has them
         a: int
-        b: "typing.NotRequired[str]"  # as where `annotations` comes from __future__: __required_keys__ has it
+        b: "typing.NotRequired[str]"
+        c: "Annotated[typing.NotRequired[int], 'The c.']"
 
-    TOOL_TYPES["notrequired"] = ToolParts, members("a", a=INTEGER, b=STRING), {'{"a": 1}': {"a": 1}}, {}
+    class ToolSomeParts(TypedDict, total=False):
+        a: "typing.Required[int]"
+        b: str
+
+    TOOL_TYPES["notrequired"] = (
+        ToolParts, members("a", a=INTEGER, b=STRING, c={"description": "The c.", **INTEGER}), {'{"a": 1}': {"a": 1}}, {}
+    )
+    TOOL_TYPES["required"] = ToolSomeParts, members("a", a=INTEGER, b=STRING), {'{"a": 1}': {"a": 1}}, {}
 
 
 def taking(hint, taken=None, **default):
@@ -4369,6 +4478,18 @@ class ToolMethods:
         return f"static {city}"
 
 
+class ToolMade:
+    """Made."""
+
+    def __init__(self, city: "str"):
+        self.city = city
+
+    async def __call__(self): ...
+
+    def __str__(self):
+        return f"made in {self.city}"
+
+
 @table("function, name, description, result", {
     "function": (tool_plain, "tool_plain", None, "plain Paris"),
     "bound-method": (ToolMethods().bound, "bound", None, "bound Paris"),
@@ -4378,6 +4499,7 @@ class ToolMethods:
     "partial": (functools.partial(tool_two, unit="K"), "tool_two", "Asks.", "K Paris"),
     "partial-of-a-method": (functools.partial(ToolMethods().bound), "bound", None, "bound Paris"),
     "partial-of-an-object": (functools.partial(ToolMethods()), "ToolMethods", "Asks.", "called Paris"),
+    "class": (ToolMade, "ToolMade", "Made.", "made in Paris"),
     "wrapped": (tool_wrapped, "tool_plain", None, "wrapped plain Paris"),
     "cached": (functools.lru_cache(None)(tool_plain), "tool_plain", None, "plain Paris"),
 })  # fmt: skip
@@ -4386,7 +4508,7 @@ def test_all_kinds_of_callables_are_tools(function, name, description, result):
     assert (tool["name"], tool.get("description")) == (name, description)
     bound = {"unit": STRING} if name == "tool_two" else {}  # the model can still change it
     assert tool["parameters"] == members("city", city=STRING, **bound)
-    assert told(function, tool_call(name, '{"city": "Paris"}')) == [result]
+    assert told(function, tool_call(name, '{"city": "Paris"}'))[0].strip('"') == result
 
 
 def test_parameters_keep_their_order_and_those_without_a_default_are_required():
@@ -4513,7 +4635,7 @@ def test_a_result_is_sent_as_text_or_json(result, text):
 
 TOOL_MISTAKES = {  # a call of take(x: int), what the model is told
     "unknown-function": (tool_call("other", '{"x": 1}'), "no function 'other'; the functions are: take"),
-    "no-function": ({"id": "c"}, "no function None"),
+    "no-function": ({"id": "c"}, "no function ''"),
     "function-is-no-object": ({"id": "c", "function": "take"}, "no function"),
     "name-is-no-text": (tool_call(["take"], '{"x": 1}'), "no function"),
     "broken-json": (tool_call(arguments='{"x": 1'), "not valid JSON: .*column 8"),
@@ -4539,12 +4661,18 @@ def test_what_a_model_gets_wrong_it_is_told_and_no_function_is_called(run):
     assert len(answers) == len(TOOL_MISTAKES) and not taken
 
 
+class ToolUntold(Exception):
+    def __str__(self):
+        return str(1 / 0)
+
+
 @both_run_tools
 @table("error, words", {
     "value-error": (ValueError("too far"), "too far"),
     "key-error": (KeyError("a"), "KeyError: 'a'"),
     "stop-iteration": (StopIteration("end"), "StopIteration: end"),
     "lone-surrogate": (OSError("a\ud800"), "OSError: a?"),
+    "without-a-text": (ToolUntold(), "ZeroDivisionError: division by zero"),
 })  # fmt: skip
 def test_an_exception_in_a_function_is_told_the_model(run, error, words):
     def fail():
@@ -4609,9 +4737,10 @@ def test_nothing_is_called_after_a_break(kind):
     "no-messages": ({}, "messages"),
     "lambda": ({"messages": [], "tools": [lambda: 1]}, "lambda"),
     "no-function": ({"messages": [], "tools": [5]}, "function"),
+    "one-name": ({"messages": [], "tools": [tool_plain, tool_wrapped]}, "two of the tools are named 'tool_plain'"),
 })  # fmt: skip
 def test_nothing_is_sent_if_the_request_cannot_be_right(run, fields, words):
-    with Server() as server, pytest.raises(TypeError, match=words):
+    with Server() as server, pytest.raises((TypeError, ValueError), match=words):
         run(server, **fields)
     assert not server.requests
 
@@ -4667,6 +4796,48 @@ def test_the_calls_of_a_round_run_at_once_and_are_answered_in_order(asynchronous
 
 
 @both_run_tools
+def test_arguments_are_made_once_and_results_are_told_where_the_function_runs(run):
+    made, threads = [], []
+
+    @dataclasses.dataclass
+    class Made:
+        x: int
+
+        def __post_init__(self):
+            made.append(self.x)
+
+    class Told:
+        def __str__(self):
+            threads.append(threading.get_ident())
+            return "told"
+
+    def take(made: Any):
+        threads.append(threading.get_ident())
+        return [Told()]
+
+    take.__annotations__["made"] = Made
+    assert told(take, tool_call(arguments='{"made": {"x": 1}}'), run=run) == ['["told"]'] and made == [1]
+    assert len({*threads}) == 1 and (threading.get_ident() in threads) == (run is run_in_sync)
+
+
+def test_functions_see_the_context_of_the_task():
+    user = contextvars.ContextVar("user", default="nobody")
+
+    def who() -> str:
+        return user.get()
+
+    user.set("Ann")
+    assert told(who, tool_call("who"), run=run_in_asyncio) == ["Ann"]
+
+
+@in_a_loop
+async def test_no_exception_of_a_session_hangs_a_task():
+    session = types.SimpleNamespace(request=iter([]).__next__)
+    with pytest.raises((RuntimeError, TypeError)):
+        await AsyncClient(SECRET, "http://x", session=session).list_threads()
+
+
+@both_run_tools
 def test_the_model_learns_the_weather(box, run):
     def get_weather(city: str, unit: Literal["celsius", "fahrenheit"] = "celsius") -> dict:
         """Get the weather of a city right now."""
@@ -4685,16 +4856,6 @@ OPENED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 SAID = b'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": null}]}\n\n'
 ENDED = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 NO_THREADS = reply(200, {"data": []})
-
-
-def in_a_loop(test):
-    """A coroutine function as a test."""
-
-    @functools.wraps(test)
-    def run(*args, **kwargs):
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 8))
-
-    return run
 
 
 async def soon(condition):

@@ -49,6 +49,8 @@ async def awaited(client: AsyncClient) -> None:
     await client.create_chat_completion({"messages": 1})  # E
     await client.create_chat_completion(model="m")  # E
     await client.create_thread(metdata={})  # E
+    client.with_options(timout=5)  # E
+    client.run_tools(mesages=[])  # E
     await client.get_thread(3)  # E
     (await client.get_thread("t"))["idd"]  # E
     client.get_thread("t")["id"]  # E

@@ -137,6 +137,12 @@ async def awaited() -> AsyncIterator[str]:
         assert_type(await client.create_chat_completion({"messages": []}), ChatCompletionResponse)
         assert_type(await client.create_chat_completion(messages=history, seed=1), ChatCompletionResponse)
         assert_type(await client.create_embedding(input="a"), EmbeddingResponse)
+        async for response in client.run_tools(messages=history, tools=[weather], max_rounds=3):
+            assert_type(response, ChatCompletionResponse)
+        async for response in client.run_tools(request):
+            assert_type(response, ChatCompletionResponse)
+        patient = client.with_options(timeout=60.0)
+        assert_type(await patient.list_threads(), list[Thread])
         async for message in client.iter_messages("t"):
             assert_type(message, ThreadMessage)
         stream = await client.stream_chat_completion(messages=history)
