@@ -596,7 +596,9 @@ class _Response:
         version, status, self._reason, self._fields = match.groups(b"")
         self.status_code, is_new, framing = int(status), version == b"1", _headers(_FRAMING.findall(head))
         self.keep = _keep_seconds(is_new, framing) if clean else 0.0
-        if self.status_code >= 200 and method != "CONNECT":  # else what comes behind the head is no body
+        if method == "CONNECT" and 200 <= self.status_code < 300:
+            self.complete = self.excess = True  # what is behind the head is a tunnel
+        elif self.status_code >= 200:
             self._find_end(method, is_new, framing)
 
     @property
@@ -653,7 +655,7 @@ class _Response:
             trailers, end, rest = self._held.partition(b"\r\n\r\n")
             self.complete, self.excess, line = bool(end), bool(rest or trailers), trailers.replace(b"\r\n", b"")
         if not b"\r\n".startswith(self._held[:2]) or b"\n" in line or len(line) > _MAX_HEAD:
-            raise APIResponseError(f"malformed chunked response: {self._held[:80]!r} where a chunk should begin")
+            raise APIResponseError("malformed chunked response: something else where a chunk should begin")
         return b"".join(pieces)
 
 def _require(fits: Any, what: str) -> None:
@@ -894,7 +896,7 @@ def _environment_proxy(origin: _Origin) -> Optional[str]:
 
     proxies = getproxies_environment()
     found = proxies.get(origin.scheme) or proxies.get("all")
-    return None if not found or proxy_bypass(origin.address) else found
+    return None if not found or proxy_bypass(origin.address) or proxy_bypass(origin.host) else found
 
 def _failure(error: OSError, doing: str, stage: str) -> APIError:
     """The APIError for a failure of the network while *doing* something."""
@@ -947,7 +949,7 @@ class _Exchange:
     """
 
     sock: Optional[socket.socket] = None
-    turn: Any = None  # an event for one that waits for a place: it has one
+    turn: Any = None  # a lock, held until one that waits for a place gets it
     reused = aborted = over = _heard = False
     keep = _IDLE_SECONDS  # seconds that the socket may be idle hereafter
     response: _Response
@@ -962,12 +964,16 @@ class _Exchange:
 
     __del__ = close
 
+    def end_wait(self) -> None:
+        """For a place. The caller holds the session's lock."""
+        if self.turn is not None and self.turn.locked():
+            self.turn.release()
+
     def abort(self) -> None:
         """From another thread: ends whatever is waited for."""
         with self.session._lock:  # so that the socket is not somebody else's meanwhile
             self.aborted = True
-            if self.turn is not None:
-                self.turn.set()
+            self.end_wait()
             try:
                 if self.sock is not None:
                     socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # SSLSocket's is for its own thread only
@@ -1109,6 +1115,8 @@ class Session(_Closing):
     `NO_PROXY`) unless trust_env is False. ssl_context: instead of one that trusts what the system trusts.
     """
 
+    _closed = True  # until it is made
+
     def __init__(
         self, proxies: Optional[Mapping[str, str]] = None, ssl_context: Optional["ssl.SSLContext"] = None,
         max_connections: int = 100, trust_env: bool = True,
@@ -1146,11 +1154,13 @@ class Session(_Closing):
         return f"<Session: {self._describe()}>"
 
     def _describe(self) -> str:
+        if self._closed:
+            return "closed"
         counts = f"{len(self._active)} active, {len(self._idle)} idle, {len(self._waiting)} waiting"
-        return "closed" if self._closed else f"{counts}, at most {self.max_connections}"
+        return f"{counts}, at most {self.max_connections}"
 
     def __del__(self) -> None:
-        if hasattr(self, "_waiting"):
+        if not self._closed:
             self.close()
 
     def close(self) -> None:
@@ -1192,7 +1202,7 @@ class Session(_Closing):
         """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection used before."""
         if route.proxy is not None and route.scheme == "http":
             target = f"http://{route.authority}{target}"
-            if route.proxy.credentials:
+            if route.proxy.credentials and "Proxy-Authorization: " not in headers:
                 headers = _Hidden(f"{headers}Proxy-Authorization: {route.proxy.credentials}\r\n")
         request = _request_bytes(method, target, route.authority, headers, body)
         exchange = self._acquire(route, deadline, fresh)
@@ -1216,13 +1226,15 @@ class Session(_Closing):
                 if len(self._active) < self.max_connections and not self._waiting:
                     self._active[id(exchange)] = weakref.ref(exchange)
                 else:
-                    exchange.turn = threading.Event()
+                    # No Event: within its methods the garbage collector may free a place, and come back to them here.
+                    exchange.turn = threading.Lock()
+                    exchange.turn.acquire()
                     self._waiting.append(exchange)
-                    self._admit()  # for the event may have set off the garbage collector, and that freed a place
+                    self._admit()  # what the collector has freed meanwhile
             _track(exchange)
             if exchange.turn is not None and not self._closed:
                 left = deadline - _clock()
-                if not exchange.turn.wait(None if left == _FOREVER else left):
+                if not exchange.turn.acquire(timeout=-1 if left == _FOREVER else max(left, 0)):
                     raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
                 _track(exchange)
             if self._closed:
@@ -1278,7 +1290,7 @@ class Session(_Closing):
         while self._waiting and len(self._active) < self.max_connections:
             following = self._waiting[0]
             self._active[id(following)] = weakref.ref(following)
-            following.turn.set()
+            following.end_wait()
             self._waiting.popleft()
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
@@ -1342,9 +1354,10 @@ class _ForeignSession(Session):
         return exchange
 
 def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
-    if deadline <= _clock() or "Timeout" in type(error).__name__:
+    cause = error.args[0] if error.args else None  # of urllib3, below requests
+    if deadline <= _clock() or "Timeout" in type(error).__name__ + type(cause).__name__:
         return APITimeoutError(doing)
-    reason = getattr(error.args[0] if error.args else None, "reason", None)  # of urllib3, below requests
+    reason = getattr(cause, "reason", None)
     return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
 
 def _read_all(exchange: Any, deadline: float) -> bytes:
@@ -1490,6 +1503,7 @@ class ChatCompletionStream(_Closing):
                     return chunk
         except BaseException as error:
             self.close()
+            events = self._events  # others may hold the key
             if isinstance(error, APIError):
                 raise self._explain(_with_response(error, self._exchange)).with_traceback(None) from error.__cause__
             raise
@@ -1824,7 +1838,7 @@ _KEPT: Any = object()  # "not given", where None means something
 def _checked_key(api_key: Optional[str]) -> str:
     key = os.environ.get("PIXIGPT_API_KEY", "") if api_key is None else api_key
     _require(isinstance(key, str), "api_key must be a text")
-    key = key.strip()
+    key = _Hidden(key.strip())
     _require(key or api_key == "", "no API key: pass api_key, or set PIXIGPT_API_KEY")
     _require(re.fullmatch("[!-~]*", key), "the API key holds white space, control or non-ASCII characters")
     return _Hidden(key)
@@ -1932,10 +1946,13 @@ class Client(_Closing):
     session: a `Session` to share, or a `requests.Session`. ValueError for what cannot be right.
     """
 
+    base_url, _closed = "", True  # until it is made
+
     def __init__(
         self, api_key: Optional[str] = None, base_url: Optional[str] = None, timeout: Optional[float] = 30.0,
         max_retries: int = 3, session: Any = None,
     ) -> None:
+        api_key = _Hidden(api_key) if isinstance(api_key, str) else api_key  # for tracebacks
         self.api_key = _checked_key(api_key)
         self.base_url = _checked_url(base_url or os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1")
         self.timeout, self.max_retries = timeout, max_retries
@@ -2018,15 +2035,16 @@ class Client(_Closing):
         if self._closed:
             raise RuntimeError("the client is closed")
         deadline = min(_deadline(self.timeout), _current.call.deadline if _current.call else _FOREVER)
-        attempts, retries, fresh = 0, 0, False
+        attempts, retries, fresh, sent = 0, 0, False, False
         while True:
             attempts += 1
             try:
                 return attempt(deadline, fresh)
             except APIError as error:
                 error.attempts = attempts
-                if error.status_code == 404 and attempts > 1 and where.startswith("DELETE "):
+                if error.status_code == 404 and sent and where.startswith("DELETE "):
                     return None  # an earlier attempt has done the work
+                sent = sent or error.stage != "connect"
                 if error.stage == "reuse" and repeatable:
                     fresh = True  # the server had closed a kept connection: no failure of the service
                     continue
@@ -2045,11 +2063,17 @@ class Client(_Closing):
             after = "" if self.timeout is None else f" after {self.timeout:g} s"  # a foreign session may have a limit
             error.message = f"timed out{after} while {error.message}"
         if key := self._headers.get("Authorization", "").rpartition(" ")[2]:
-            begin, rest = re.escape(key[:8]), re.escape("\\" + "".join(set(key)))
+            begin, rest = r"\\*".join(map(re.escape, key[:8])), re.escape("\\" + "".join(set(key)))
             # An excerpt may have cut it, or escaped what is in it. A short one is in many words.
             secret = re.compile(f"{begin}[{rest}]*" if len(key) > 7 else rf"(?<!\w){begin}(?!\w)")
             for name, value in vars(error).items():
                 setattr(error, name, _masked(value, secret))
+            cause = error.__cause__
+            while cause is not None:
+                cause.__traceback__ = None  # its frames hold what the server sent
+                if secret.search(f"{cause!r} {cause}"):
+                    error.__cause__ = error.__context__ = None
+                cause = cause.__cause__ or cause.__context__
         error.args = (error.message,)
         return error
 

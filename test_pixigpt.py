@@ -827,6 +827,52 @@ def test_nothing_but_the_wire_shows_the_key(box):
         with pytest.raises(ValueError) as caught:
             client.with_options(headers={"X-Key": f"{SECRET}\n"})
         assert SECRET not in str(caught.value)
+    for options in ({"base_url": "bogus"}, {"timeout": -1}, {"session": 5}):
+        with pytest.raises(ValueError) as caught:
+            Client(SECRET, **options)
+        assert SECRET not in shown(caught.value, variables=True)
+    for key in (f"{SECRET} x", f"{SECRET}\0"):
+        with pytest.raises(ValueError) as caught:
+            Client(key)
+        assert SECRET not in shown(caught.value, variables=True)
+    with pytest.raises(ValueError) as caught:
+        Session(max_connections=0)
+    assert "<Session: closed>" in shown(caught.value, variables=True)
+
+
+ECHO = f"Bearer {SECRET}".encode()
+ECHOED = {  # a key that a server sends back where it does harm
+    "cut-head": (b"HTTP/1.1 200 OK\r\nX-Echo: %b\r\n" % ECHO, reset),
+    "stalled-head": (b"HTTP/1.1 200 OK\r\nX-Echo: %b\r\n" % ECHO, stall),
+    "status-line": (b"%b\r\n\r\n" % ECHO, drop),
+    "chunk-size": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n" % ECHO, drop),
+    "cut-by-a-chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n%b\r\n0\r\n\r\n" % ECHO, drop),
+    "escaped": reply(200, b'no {"k": "%b"}' % SECRET.replace("-", "\\-", 1).encode()),
+}
+
+
+@pytest.mark.parametrize(
+    "answer, foreign",
+    [pytest.param(answer, False, id=name) for name, answer in ECHOED.items()]
+    + [pytest.param(ECHOED[name], True, id=f"requests-{name}") for name in ("stalled-head", "status-line", "chunk-size")],
+)
+def test_an_echoed_key_is_in_no_traceback(answer, foreign):
+    requests = pytest.importorskip("requests") if foreign else None
+    with Server(answer) as server:
+        session = requests.Session() if requests else None
+        client = server.client(timeout=0.3, max_retries=0, session=session)
+        with pytest.raises(APIError) as caught:
+            client.list_threads()
+    text = shown(caught.value, variables=True)
+    assert not [SECRET[end - 8 : end] for end in range(8, len(SECRET)) if SECRET[end - 8 : end] in text]
+
+
+def test_an_error_event_leaves_nothing_of_the_others_in_a_traceback():
+    events = f'data: {{"error": {{"message": "no"}}}}\n\ndata: {{"k": "{SECRET}"}}\n\n'.encode()
+    with Server(reply(200, events, Content_Type="text/event-stream")) as server:
+        with pytest.raises(APIError) as caught:
+            next(open_stream(server.client()))
+    assert SECRET not in shown(caught.value, variables=True)
 
 
 def test_a_client_pickles_and_copies(client):
@@ -1109,6 +1155,29 @@ def test_a_given_idempotency_key_is_sent():
     assert server.requests[0].headers["idempotency-key"] == "order-42"
 
 
+def test_a_deleted_thing_that_never_was_is_an_error_if_no_attempt_came_through(monkeypatch, waits):
+    dial, failures = pixigpt._Exchange._dial, iter([OSError("refused"), OSError("refused")])
+
+    def fail_first(self, *arguments):
+        for error in failures:
+            raise error
+        dial(self, *arguments)
+
+    monkeypatch.setattr(pixigpt._Exchange, "_dial", fail_first)
+    with Server(reply(404, {"error": "no such"}), (0, drop), reply(404)) as server:
+        client = server.client()
+        with pytest.raises(pixigpt.NotFoundError):
+            client.delete_thread("t")
+        assert len(waits) == 2 and client.delete_thread("t") is None
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n", reply(405, {"error": "no"})], ids=len)
+def test_a_connect_that_is_refused_has_a_body(answer):
+    with Server(answer) as server, pytest.raises(APIError) as caught:
+        server.client(timeout=2).request("CONNECT", "/x")
+    assert (caught.value.status_code, caught.value.message) in ((405, "No"), (405, "no"))
+
+
 def test_no_header_is_sent_twice():
     headers = {"user-agent": "a", "accept": "b", "content-type": "c", "x-team": "d", "authorization": "e"}
     with Server() as server:
@@ -1128,6 +1197,10 @@ def test_a_foreign_session_may_have_a_limit_of_its_own():
     with Impatient() as session, Server(stall) as server, pytest.raises(APITimeoutError, match="timed out while"):
         session.trust_env = False
         chat(server.client(session=session, timeout=None))
+    stream = STREAM_HEAD + framed(*parts("Hi", finish=None)), stall
+    with Impatient() as session, Server(stream) as server, pytest.raises(APITimeoutError, match="timed out while"):
+        session.trust_env = False
+        list(open_stream(server.client(session=session, timeout=None)))
 
 
 
@@ -1585,8 +1658,8 @@ def test_a_place_that_the_garbage_collector_frees_is_not_waited_for(monkeypatch)
         client = server.client(pool={"max_connections": 1}, timeout=1)
         cycle = [open_stream(client)]
         cycle.append(cycle)
-        real = threading.Event
-        monkeypatch.setattr(threading, "Event", lambda: (gc.collect(), real())[1])
+        real = threading.Lock
+        monkeypatch.setattr(threading, "Lock", lambda: (gc.collect(), real())[1])
         gc.disable()
         try:
             del cycle
@@ -1594,6 +1667,37 @@ def test_a_place_that_the_garbage_collector_frees_is_not_waited_for(monkeypatch)
         finally:
             gc.enable()
         assert ": 0 active, 1 idle, 0 waiting" in repr(client)
+
+
+def test_the_garbage_collector_may_come_at_any_line_while_a_place_is_waited_for():
+    def collect_at(line):  # of `_acquire` and of what it calls
+        seen, inside = itertools.count(1), []
+        def trace(frame, event, argument):
+            if frame.f_code is pixigpt.Session._acquire.__code__:
+                inside.append(1)
+            if inside and event == "line" and next(seen) == line:
+                gc.collect()
+            return trace
+        return trace
+    with Server(route=lambda request: (STREAM_HEAD, stall) if request.json.get("stream") else reply()) as server:
+        def call(client, line):
+            sys.settrace(collect_at(line))
+            chat(client)
+        for line in range(1, 50):
+            client = server.client(pool={"max_connections": 1}, timeout=5)
+            gc.disable()
+            try:
+                cycle = [open_stream(client)]
+                cycle.append(cycle)
+                del cycle
+                thread = threading.Thread(target=call, args=(client, line), daemon=True)
+                thread.start()
+                thread.join(0.01)
+                gc.collect()  # if it has not come by itself
+                thread.join(3)
+                assert not thread.is_alive(), line
+            finally:
+                gc.enable()
 
 
 @pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is let go is closed all the same
@@ -1729,6 +1833,7 @@ def test_finds_the_proxy_in_the_environment(monkeypatch, box, name):
     + [("a.test, api.example", "api.example:8080", True), ("api.example:80", "api.example", True)]
     + [("api.example:8080", "api.example:8080", True), ("api.example:8081", "api.example:8080", False)]
     + [("pi.example", "api.example", False), ("api.example.x", "api.example", False)]
+    + [("::1", "[::1]:8080", True), ("[::1]:8080", "[::1]:8080", True), ("::2", "[::1]", False)]
     + [("", "api.example", False), (",", "api.example", False)],
 )
 def test_no_proxy_names_hosts_that_are_reached_directly(monkeypatch, no_proxy, host, direct):
@@ -3955,10 +4060,10 @@ def test_the_status_is_told_where_standard_error_cannot_be():
         statuses = [
             cli_end(cli_start(server, *arguments, stderr=full, **environment))[0]
             for arguments, environment in (
-                (["hi"], {}), (["hi"], {}), (["--bogus"], {}), (["hi"], {"PIXIGPT_API_KEY": ""}),
+                (["hi"], {}), (["hi"], {}), (["hi"], {"PIXIGPT_API_KEY": ""}),
             )
         ]  # fmt: skip
-    assert statuses == [1, 0, 2, 2]
+    assert statuses == [1, 0, 2]
 
 
 def test_main_can_be_called_where_standard_input_has_been_read(box):
@@ -5686,6 +5791,29 @@ def test_batch_stops_at_ctrl_c_without_waiting_for_answers(batch_files):
     assert batch_files.results() == answered(*range(10))
 
 
+@on_posix
+def test_batch_writes_to_a_pipe_that_has_no_name(batch_files):
+    batch_files.write(sums(1, 2))
+    command = ["sh", "-c", '"$0" "$@" /dev/stdout | cat', sys.executable, str(EXAMPLES / "batch.py"), str(batch_files.input)]
+    paths = os.pathsep.join(os.path.dirname(os.path.abspath(module.__file__)) for module in (pixigpt, sandbox))
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=20)
+    assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == [1, 2], done.stderr
+
+
+def test_batch_leaves_nothing_behind_where_failed_rows_cannot_be_taken_out(batch_files, monkeypatch):
+    batch_files.write([*sums(1), *sums(2, fault="[fault 400 times=1]")])
+    batch_files.run()
+    before = batch_files.output.read_bytes()
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(batch_files.module.shutil, "copymode", refuse)
+    assert batch_files.run("--retry-failed")[0] == 1
+    assert sorted(os.listdir(batch_files.output.parent)) == ["in.jsonl", "out.jsonl"]
+    assert batch_files.output.read_bytes() == before
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_batch_stops_when_nothing_can_be_written(batch_files, box):
     batch_files.write(sums(*range(500)))
@@ -5747,7 +5875,7 @@ class ScriptedClient:
     def with_options(self, **options):
         return self
 
-    def create_chat_completion(self, **request):
+    def create_chat_completion(self, request):
         with self.lock:
             self.active += 1
             self.calls.append((time.monotonic(), self.active))
@@ -5806,15 +5934,28 @@ def test_refusals_that_do_not_say_how_long_are_waited_out_longer_each_time(monke
     for _ in range(8):
         call(pixigpt.RateLimitError("slow down", status_code=429))
     call(pixigpt.RateLimitError("slow down", status_code=429, retry_after=1.0))
+    call(pixigpt.RateLimitError("slow down", status_code=429, retry_after=0.0))
     call()
     call(pixigpt.RateLimitError("slow down", status_code=429))
-    assert waits == [2, 4, 8, 16, 32, 60, 60, 60, 1, 0, 2]
+    assert [round(wait, 6) for wait in waits] == [2, 4, 8, 16, 32, 60, 60, 60, 1, 0.6, 0, 2]
 
 
-def test_a_row_that_is_refused_for_ever_is_an_error():
-    refusals = (pixigpt.RateLimitError("slow down", status_code=429, retry_after=0.0) for _ in range(20))
+def test_a_row_that_is_refused_for_ever_is_an_error(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("batch"), "REFUSALS", 3)
+    refusals = (pixigpt.RateLimitError("slow down", status_code=429, retry_after=0.0) for _ in range(3))
     client = ScriptedClient(*refusals)
     assert list(complete_rows(1, concurrency=1, client=client)) == [{"id": 0, "error": "429: slow down"}]
+
+
+def test_a_service_that_is_gone_for_long_stops_the_batch_without_results(monkeypatch):
+    batch, waits = importlib.import_module("batch"), []
+    monkeypatch.setattr(batch, "time", types.SimpleNamespace(monotonic=time.monotonic, sleep=waits.append))
+    client = ScriptedClient(*(pixigpt.APIConnectionError("refused", stage="connect") for _ in range(batch.OUTAGE)))
+    with pytest.raises(pixigpt.APIConnectionError):
+        list(complete_rows(1, concurrency=1, client=client))
+    assert sum(waits) > 600 and max(waits) == 300
+    client = ScriptedClient(*(pixigpt.APIConnectionError("refused", stage="connect") for _ in range(batch.OUTAGE - 1)))
+    assert [result["content"] for result in complete_rows(1, concurrency=1, client=client)] == ["Hello!"]
 
 
 @pytest.mark.parametrize(
@@ -6021,7 +6162,7 @@ def test_layer_is_the_same_bytes_from_the_same_source(layer, tmp_path):
     os.utime(tmp_path / "pixigpt.py", (1e8, 1e8))
     umask_before = os.umask(0o077)
     try:
-        load_example(builder).build(tmp_path / "layer.zip")
+        load_example(builder).build(tmp_path / "layer.zip", False)
     finally:
         os.umask(umask_before)
     assert layer.read_bytes() == (tmp_path / "layer.zip").read_bytes()
@@ -6044,6 +6185,23 @@ def test_layer_is_small_and_has_the_same_code_on_the_same_lines(layer):
     with zipfile.ZipFile(layer) as archive:
         sources = (pathlib.Path(pixigpt.__file__).read_bytes(), archive.read("python/pixigpt.py"))
     same(*(compile(source, "pixigpt.py", "exec", optimize=2) for source in sources))
+
+
+def test_layer_with_bytecode_is_not_compiled_again(tmp_path):
+    path = tmp_path / "layer.zip"
+    run_python(str(LAMBDA / "build_layer.py"), "--bytecode", str(path))
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    source = tmp_path / "python" / "pixigpt.py"
+    os.utime(source, (1e9, 1e9))  # unpacked on another day, and it would not even have to be the same
+    source.write_text(source.read_text("utf-8") + "\nraise SystemExit('compiled')\n", "utf-8")
+    program = f"import sys; sys.path.insert(0, {str(source.parent)!r}); import pixigpt; print(pixigpt.__version__)"
+    assert run_python("-c", program).stdout == f"{pixigpt.__version__}\n"
+
+
+def test_layer_that_cannot_be_written_is_one_line(tmp_path):
+    result = run_python(str(LAMBDA / "build_layer.py"), str(tmp_path / "nowhere" / "layer.zip"))
+    assert result.returncode == 1 and result.stderr.startswith("build_layer.py: ") and result.stderr.count("\n") == 1
 
 
 class LambdaContext:

@@ -8,7 +8,8 @@ A line of OUT is {"id", "content", "usage"} or {"id", "error"}, in the order in 
 After Ctrl-C, kill -9 or a full disk a torn last line of OUT is cut off, and ids that OUT has are not asked again; those
 with an error only with --retry-failed, which takes their lines out. What was under way is asked again. Lines of IN that
 are no rows, and ids that come twice, are reported and skipped. A service that wants fewer requests (429) is asked more
-slowly; a wrong key or a used-up quota stops the batch. Memory: 32 bytes for each id, and the calls under way.
+slowly; a wrong key, a used-up quota, or a service that is gone for a quarter of an hour stops the batch. It takes 32
+bytes of memory for each id, and what the calls under way need.
 
 Exit status: 0 every row has its line in OUT, 1 stopped, 2 wrong usage, 130 Ctrl-C.
 
@@ -43,7 +44,9 @@ import pixigpt
 from pixigpt import APIConnectionError, APIError, APITimeoutError, Client, RateLimitError, ServerError, Session
 
 TIMEOUT = 300.0  # seconds for one answer
-REFUSALS, FAILURES = 20, 5  # of a row, by a rate limit and by what may pass, before that is its result
+# Attempts of a row before its result is an error, if a rate limit refused them and if something failed that may pass.
+REFUSALS, FAILURES = 20, 5
+OUTAGE = 12  # attempts that could not even connect, a quarter of an hour with the waits, before the batch stops
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}  # for a prompt without an assistant
 
 Row = dict[str, Any]
@@ -57,7 +60,7 @@ def complete(
     """Asks rows, so many at a time; the results as they come: {"id", "content", "usage"} or {"id", "error"}.
 
     options are fields of every request that its row may override: assistant_id="...", temperature=0. Rows are taken
-    only as fast as they are answered. AuthenticationError, or RateLimitError for a used-up quota, ends it.
+    only as fast as they are answered. A wrong key, a used-up quota or a service that is gone ends it with an APIError.
     """
     client = client or Client(timeout=TIMEOUT, session=Session(max_connections=concurrency))
     client, throttle = client.with_options(max_retries=0), Throttle(concurrency)  # one retries for all, in `ask`
@@ -77,7 +80,7 @@ def complete(
 
 
 def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
-    request = {**options, **{name: value for name, value in row.items() if value is not None}}
+    request: Any = {**options, **{name: value for name, value in row.items() if value is not None}}
     request.pop("id", None)
     if "prompt" in request:
         user = {"role": "user", "content": request.pop("prompt")}
@@ -85,19 +88,19 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
     for attempt in itertools.count(1):
         try:
             with throttle:
-                response = client.create_chat_completion(**request)
+                response = client.create_chat_completion(request)
             message = response["choices"][0]["message"]
             return {"id": row["id"], "content": message.get("content"), "usage": response.get("usage")}
         except APIError as error:
-            if pixigpt.is_auth_error(error) or error.code == "insufficient_quota":
+            refused, gone = isinstance(error, RateLimitError), error.stage == "connect"
+            if pixigpt.is_auth_error(error) or error.code == "insufficient_quota" or (gone and attempt >= OUTAGE):
                 raise  # no other row would fare better
-            refused = isinstance(error, RateLimitError)
             failed = isinstance(error, (ServerError, APIConnectionError)) or error.status_code == 408
             failed = failed and not isinstance(error, APITimeoutError)
-            if attempt >= (REFUSALS if refused else FAILURES if failed else 1):
+            if attempt >= (REFUSALS if refused else OUTAGE if gone else FAILURES if failed else 1):
                 return {"id": row["id"], "error": str(error)}
             if failed:  # else the throttle waits
-                time.sleep(2.0 ** (attempt - 2) if error.retry_after is None else min(error.retry_after, 60))
+                time.sleep(min(2.0 ** (attempt - 2) if error.retry_after is None else error.retry_after, 300))
         except (TypeError, ValueError, LookupError) as error:  # not to be sent, or an answer without choices
             return {"id": row["id"], "error": f"{type(error).__name__}: {error}"}
     raise AssertionError  # for type checkers
@@ -106,6 +109,7 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
 class Throttle:
     """A context around each call. If one is refused (429), all wait as long as the service says, or else twice as long
     as last time, and then half as many are let through at a time; with each success that number grows again.
+    A service that says "at once" again and again is believed a little less each time.
     """
 
     def __init__(self, most: int) -> None:
@@ -129,7 +133,9 @@ class Throttle:
             if isinstance(error, RateLimitError):
                 if now >= self.resume:  # else it was sent before the others were told to wait
                     self.limit, self.pause = max(1.0, self.limit / 2), min(2 * self.pause, 60)
-                pause = self.pause if error.retry_after is None else min(error.retry_after, 3600)
+                pause = self.pause
+                if error.retry_after is not None:
+                    pause = min(max(error.retry_after, self.pause / 100), 3600)
                 self.resume = max(self.resume, now + pause)
             elif error is None:
                 self.limit, self.pause = min(self.most, self.limit + 1 / self.limit), 1.0
@@ -185,7 +191,7 @@ def read_rows(path: str, finished: Ids, progress: "Progress") -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line)
-                if not isinstance(row, dict) or not isinstance(row.get("id"), (str, int)):
+                if not isinstance(row, dict) or type(row.get("id")) not in (str, int):
                     raise ValueError('no object with an "id", a text or a whole number')
                 if isinstance(row.get("prompt"), str) == isinstance(row.get("messages"), list):
                     raise ValueError('it must have either "prompt", a text, or "messages", a list')
@@ -215,10 +221,15 @@ def open_locked(path: str) -> io.FileIO:
 
 def drop_failed(path: str) -> None:
     """Takes the lines with an error out of OUT."""
-    with open_locked(path), open(path + ".new", "wb") as copy:
-        copy.writelines(line for line, result in read_results(path) if "error" not in result)
-    shutil.copymode(path, path + ".new")
-    os.replace(path + ".new", path)
+    try:
+        with open_locked(path), open(path + ".new", "wb") as copy:
+            copy.writelines(line for line, result in read_results(path) if "error" not in result)
+        shutil.copymode(path, path + ".new")
+        os.replace(path + ".new", path)
+    except OSError:  # such as a full disk
+        with contextlib.suppress(OSError):
+            os.unlink(path + ".new")
+        raise
 
 
 def resume(file: io.FileIO, path: str) -> Ids:
@@ -289,8 +300,9 @@ def count_rows(path: str) -> float:
 
 
 def run(arguments: argparse.Namespace, client: Client) -> None:
-    path = os.path.realpath(arguments.output)
+    path = arguments.output
     is_file = os.path.isfile(path) or not os.path.exists(path)  # else a pipe or a device, with nothing to go on from
+    path = os.path.realpath(path) if is_file else path
     if is_file and arguments.retry_failed:
         drop_failed(path)
     with open_locked(path) as file:
