@@ -321,6 +321,10 @@ class RerankResponse(Shape):
     results: list[RerankResult]
     usage: Usage
 
+for _shape in {shape for shape in globals().values() if hasattr(shape, "__required_keys__")}:
+    if _shape.__doc__:  # for pydoc, which cuts annotations off
+        _shape.__doc__ += f"\n\n    Fields: {', '.join(_shape.__annotations__)}."
+
 _MAY_BE_ABSENT: Final = frozenset(  # what the shapes of answers mark as NotRequired
     "code description execution_time_ms finish_reason media message metadata name prompt reasoning_content snippet"
     " sources stderr stdout title tool_call_id tool_calls tools_config url usage content role".split()
@@ -1831,7 +1835,7 @@ def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
 
 # ---------------------------------------------------------------------------------------------------- client
 
-_KEPT: Any = object()  # "not given", where None means something
+_KEPT: Any = ...  # "not given", where None means something
 
 # What is checked before anything is sent.
 
@@ -2084,7 +2088,11 @@ class Client(_Closing):
     @overload
     def create_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionResponse: ...
     def create_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionResponse:
-        """An answer: `response.choices[0].message.content`, with its thoughts in `choices[0].reasoning_content`."""
+        """An answer, with its thoughts in `choices[0].reasoning_content`. It takes the fields of ChatCompletionRequest.
+
+            response = client.create_chat_completion(messages=messages, temperature=0)
+            print(response.choices[0].message.content)
+        """
         body = _chat_request(request, fields)
         if body.get("stream"):
             raise ValueError("stream=True: call stream_chat_completion, which returns the stream")
@@ -2095,7 +2103,7 @@ class Client(_Closing):
     @overload
     def stream_chat_completion(self, **request: "Unpack[ChatCompletionRequest]") -> ChatCompletionStream: ...
     def stream_chat_completion(self, *request: Any, **fields: Any) -> ChatCompletionStream:
-        """The same answer while it is written."""
+        """An answer while it is written, as a `ChatCompletionStream`; it takes what create_chat_completion takes."""
         def begin(exchange: Any, deadline: float) -> ChatCompletionStream:
             return ChatCompletionStream(exchange, self.timeout, self._explain)
 
@@ -2307,7 +2315,7 @@ class Client(_Closing):
     @overload
     def moderate_media(self, **request: "Unpack[ModerationMediaRequest]") -> ModerationResponse: ...
     def moderate_media(self, *request: Any, **fields: Any) -> ModerationResponse:
-        """The same for a picture or a video: media_url, is_video."""
+        """The category of a picture or a video, and how sure that is: media_url, is_video."""
         return self._call("POST", "/moderations/media", _request(request, fields, "media_url", "is_video"))
 
     @overload

@@ -6591,7 +6591,9 @@ def public_docstrings():
 
 def test_everything_public_has_a_docstring():
     assert [name for name, text in public_docstrings().items() if not text] == []
-    assert "create_chat_completion(" in run_python("-m", "pydoc", "pixigpt").stdout
+    text = run_python("-m", "pydoc", "pixigpt").stdout
+    assert "create_chat_completion(" in text and "object at 0x" not in text
+    assert "Fields: id, object, created, model, choices, usage." in text
 
 
 @pytest.mark.parametrize("name", [name for name, text in public_docstrings().items() if "\n\n    " in text])
