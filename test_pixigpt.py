@@ -5947,9 +5947,18 @@ def test_a_row_that_is_refused_for_ever_is_an_error(monkeypatch):
     assert list(complete_rows(1, concurrency=1, client=client)) == [{"id": 0, "error": "429: slow down"}]
 
 
+def test_nothing_is_asked_again_once_a_batch_was_stopped():
+    client = ScriptedClient(*(pixigpt.APIConnectionError("refused", stage="connect") for _ in range(2)), meet=2)
+    before, results = {*threading.enumerate()}, complete_rows(3, concurrency=3, client=client)
+    assert next(results)["content"] == "Hello!"  # two have failed, and wait for their next attempt
+    results.close()
+    until(lambda: {*threading.enumerate()} <= before)
+    assert len(client.calls) == 3
+
+
 def test_a_service_that_is_gone_for_long_stops_the_batch_without_results(monkeypatch):
     batch, waits = importlib.import_module("batch"), []
-    monkeypatch.setattr(batch, "time", types.SimpleNamespace(monotonic=time.monotonic, sleep=waits.append))
+    monkeypatch.setattr(batch.Throttle, "sleep", lambda self, seconds: waits.append(seconds))
     client = ScriptedClient(*(pixigpt.APIConnectionError("refused", stage="connect") for _ in range(batch.OUTAGE)))
     with pytest.raises(pixigpt.APIConnectionError):
         list(complete_rows(1, concurrency=1, client=client))

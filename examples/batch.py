@@ -62,7 +62,8 @@ def complete(
     options are fields of every request that its row may override: assistant_id="...", temperature=0. Rows are taken
     only as fast as they are answered. A wrong key, a used-up quota or a service that is gone ends it with an APIError.
     """
-    client = client or Client(timeout=TIMEOUT, session=Session(max_connections=concurrency))
+    own = None if client else Session(max_connections=concurrency)
+    client = client or Client(timeout=TIMEOUT, session=own)
     client, throttle = client.with_options(max_retries=0), Throttle(concurrency)  # one retries for all, in `ask`
     done: SimpleQueue[Future[Row]] = SimpleQueue()
     pool, running = ThreadPoolExecutor(concurrency), 0
@@ -76,7 +77,10 @@ def complete(
         for _ in range(running):
             yield done.get().result()
     finally:
+        throttle.stop()
         pool.shutdown(wait=False, cancel_futures=True)
+        if own:
+            own.close()
 
 
 def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
@@ -100,7 +104,7 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
             if attempt >= (REFUSALS if refused else OUTAGE if gone else FAILURES if failed else 1):
                 return {"id": row["id"], "error": str(error)}
             if failed:  # else the throttle waits
-                time.sleep(min(2.0 ** (attempt - 2) if error.retry_after is None else error.retry_after, 300))
+                throttle.sleep(min(2.0 ** (attempt - 2) if error.retry_after is None else error.retry_after, 300))
         except (TypeError, ValueError, LookupError) as error:  # not to be sent, or an answer without choices
             return {"id": row["id"], "error": f"{type(error).__name__}: {error}"}
     raise AssertionError  # for type checkers
@@ -119,10 +123,21 @@ class Throttle:
         self.resume = 0.0  # by time.monotonic()
         self.pause = 1.0  # seconds, the last one since a success
         self.changed = threading.Condition()
+        self.stopped = threading.Event()  # nobody wants the results any more
+
+    def stop(self) -> None:
+        with self.changed:
+            self.stopped.set()
+            self.changed.notify_all()
+
+    def sleep(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
+            raise RuntimeError("the batch was stopped")
 
     def __enter__(self) -> None:
         with self.changed:
             while (left := self.resume - time.monotonic()) > 0 or self.active >= int(self.limit):
+                self.sleep(0)
                 self.changed.wait(left if left > 0 else None)
             self.active += 1
 
@@ -339,7 +354,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     try:
-        with client:
+        with client.session, client:
             run(arguments, client)
         return 0
     except KeyboardInterrupt:
