@@ -321,9 +321,14 @@ class RerankResponse(Shape):
     results: list[RerankResult]
     usage: Usage
 
-for _shape in {shape for shape in globals().values() if hasattr(shape, "__required_keys__")}:
-    if _shape.__doc__:  # for pydoc, which cuts annotations off
-        _shape.__doc__ += f"\n\n    Fields: {', '.join(_shape.__annotations__)}."
+def _name_fields() -> None:
+    """Adds their fields to the docstrings of the shapes, for pydoc, which cuts annotations off."""
+    for shape in {value for value in globals().values() if hasattr(value, "__required_keys__")}:
+        if shape.__doc__:
+            margin = "    " if "\n    " in shape.__doc__ else ""  # Python 3.13 has taken it away
+            shape.__doc__ = f"{shape.__doc__.rstrip()}\n\n{margin}Fields: {', '.join(shape.__annotations__)}."
+
+_name_fields()
 
 _MAY_BE_ABSENT: Final = frozenset(  # what the shapes of answers mark as NotRequired
     "code description execution_time_ms finish_reason media message metadata name prompt reasoning_content snippet"
@@ -1714,8 +1719,8 @@ def _class_schema(cls: Any) -> _Schema:
         hints = {name: hints[name] for name in parameters}
         required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
     else:  # a Required or NotRequired in a text is none to __required_keys__
-        mark = r"(?:[\w.]*\.(?:Annotated|ReadOnly)\[)*[\w.]*\.(Not)?Required\["
-        marks = {name: re.match(mark, str(hint)) for name, hint in hints.items()}
+        pattern = r"(?:[\w.]*\.(?:Annotated|ReadOnly)\[)*[\w.]*\.(Not)?Required\["
+        marks = {name: re.match(pattern, str(hint)) for name, hint in hints.items()}
         required = {name for name, mark in marks.items() if (not mark[1] if mark else name in cls.__required_keys__)}
     schema = _Schema(cls, type="object", properties={name: _schema(hint) for name, hint in hints.items()})
     schema.update(_given(required=[name for name in hints if name in required] or None))
