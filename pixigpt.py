@@ -991,9 +991,7 @@ class _Exchange:
 
     def _armed(self, deadline: float) -> socket.socket:
         """The socket, with what is left of the budget as its timeout."""
-        sock, left = self.sock, deadline - _clock()
-        if left <= 0:
-            raise socket.timeout("timed out")
+        sock, left = self.sock, _left(deadline)
         if sock is None or self.aborted:  # by `abort`, or in a child process, which drops what was its parent's
             raise ConnectionAbortedError("the connection was given up")
         armed = sock.gettimeout()
@@ -1038,9 +1036,9 @@ class _Exchange:
 
     def _tunnel(self, proxy: _Origin, deadline: float) -> None:
         """Has the proxy open a way to the server (RFC 9110 section 9.3.6)."""
-        place, headers = self.route.address, _rendered({"Proxy-Authorization": proxy.credentials})
-        request = _request_bytes("CONNECT", place, place, headers if proxy.credentials else "", None)
-        self._armed(deadline).sendall(request)
+        place = self.route.address
+        headers = _rendered({"Proxy-Authorization": proxy.credentials}) if proxy.credentials else ""
+        self._armed(deadline).sendall(_request_bytes("CONNECT", place, place, headers, None))
         try:
             self._read_head("CONNECT", deadline)
         except APIResponseError as error:
@@ -1211,8 +1209,8 @@ class Session(_Closing):
         """Sends a request: the answer, as soon as its head has come. *fresh*: not by a connection used before."""
         if route.proxy is not None and route.scheme == "http":
             target = f"http://{route.authority}{target}"
-            if route.proxy.credentials and "Proxy-Authorization: " not in headers:
-                headers = _Hidden(f"{headers}Proxy-Authorization: {route.proxy.credentials}\r\n")
+            if route.proxy.credentials and "\r\nProxy-Authorization: " not in headers:
+                headers = _Hidden(headers + _rendered({"Proxy-Authorization": route.proxy.credentials}))
         request = _request_bytes(method, target, route.authority, headers, body)
         exchange = self._acquire(route, deadline, fresh)
         try:
@@ -1850,7 +1848,7 @@ def _checked_key(api_key: Optional[str]) -> str:
     key = _Hidden(key.strip())
     _require(key or api_key == "", "no API key: pass api_key, or set PIXIGPT_API_KEY")
     _require(re.fullmatch("[!-~]*", key), "the API key holds white space, control or non-ASCII characters")
-    return _Hidden(key)
+    return key
 
 def _checked_url(url: str) -> str:
     fits = isinstance(url, str) and re.fullmatch(r"[^\x00-\x20\x7f?#@\\]+", url) and urlsplit(url).path.isascii()
@@ -1892,7 +1890,7 @@ def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, A
 
 def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
     limit: Any = body.get("max_tokens")
-    if isinstance(limit, (int, float)) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
+    if _is_number(limit) and limit < _MIN_THINKING_TOKENS and body.get("enable_thinking") is not False:
         body["max_tokens"] = _MIN_THINKING_TOKENS
     return body
 
@@ -2023,7 +2021,7 @@ class Client(_Closing):
         repeatable = _is_repeatable(method, plain_path)
         data, headers = (None, self._rendered) if body is None else (_encode(body), self._rendered_with_json)
         if not repeatable and "Idempotency-Key" not in self._headers:
-            headers = _Hidden(f"{headers}Idempotency-Key: {os.urandom(16).hex()}\r\n")
+            headers = _Hidden(headers + _rendered({"Idempotency-Key": os.urandom(16).hex()}))
 
         def attempt(deadline: float, fresh: bool) -> Any:
             exchange = self._transport._open(self._route, method, self._prefix + path, headers, data, deadline, fresh)

@@ -498,16 +498,19 @@ def at_once(test):
     return outcome
 
 
+# Where a fresh Python finds what is tested.
+PATHS = os.pathsep.join(os.path.dirname(os.path.abspath(module.__file__)) for module in (pixigpt, sandbox))
+
+
 def run_python(*arguments, stdin="", timeout=20, **environment):
     """A fresh Python with pixigpt importable; its CompletedProcess, with texts."""
-    paths = os.pathsep.join(os.path.dirname(os.path.abspath(module.__file__)) for module in (pixigpt, sandbox))
     return subprocess.run(
         [sys.executable, *arguments],
         input=stdin,
         capture_output=True,
         encoding="utf-8",
         timeout=timeout,
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", **environment},
+        env={**os.environ, "PYTHONPATH": PATHS, "PYTHONIOENCODING": "utf-8", **environment},
     )
 
 
@@ -1203,7 +1206,6 @@ def test_a_foreign_session_may_have_a_limit_of_its_own():
         list(open_stream(server.client(session=session, timeout=None)))
 
 
-
 # ---- runs
 
 
@@ -1751,7 +1753,6 @@ def test_a_long_timeout_is_long(timeout):
         assert chat(server.client(timeout=timeout, max_retries=0)) == COMPLETION
 
 
-
 # ---- TLS and proxies
 
 
@@ -1862,7 +1863,6 @@ def test_an_answer_that_comes_before_the_request_is_read_counts_over_tls():
     first = read_a_little, reply(413, b"no"), 0.05, reset
     with Server(first=first, ssl_context=server_tls()) as server, pytest.raises(APIError, match="413: no"):
         server.client(pool={"ssl_context": client_tls()}, max_retries=0).create_embedding(input="x" * (8 << 20))
-
 
 
 # ---- the module as such
@@ -2920,7 +2920,6 @@ def test_a_stream_over_a_requests_session_ends_with_done():
         began = time.monotonic()
         assert list(open_stream(server.client(session=session, timeout=2)).text_stream) == ["Hi"]
         assert time.monotonic() - began < 1
-
 
 
 # ----------------------------------------------------------------------------------------- hostile servers
@@ -4364,8 +4363,6 @@ class ToolLevel(enum.IntEnum):
     HIGH = 2
 
 
-
-
 @dataclasses.dataclass
 class ToolPoint:
     x: float
@@ -5680,8 +5677,7 @@ class BatchFiles:
     def start(self, *options, **settings):
         """The same in a process of its own."""
         command = [sys.executable, str(EXAMPLES / "batch.py"), *options, str(self.input), str(self.output)]
-        paths = os.pathsep.join(os.path.dirname(os.path.abspath(module.__file__)) for module in (pixigpt, sandbox))
-        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": PATHS, "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **settings)
 
     def wait_for_lines(self, number):
@@ -5795,8 +5791,7 @@ def test_batch_stops_at_ctrl_c_without_waiting_for_answers(batch_files):
 def test_batch_writes_to_a_pipe_that_has_no_name(batch_files):
     batch_files.write(sums(1, 2))
     command = ["sh", "-c", '"$0" "$@" /dev/stdout | cat', sys.executable, str(EXAMPLES / "batch.py"), str(batch_files.input)]
-    paths = os.pathsep.join(os.path.dirname(os.path.abspath(module.__file__)) for module in (pixigpt, sandbox))
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": PATHS}, capture_output=True, text=True, timeout=20)
     assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == [1, 2], done.stderr
 
 

@@ -97,11 +97,12 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
             return {"id": row["id"], "content": message.get("content"), "usage": response.get("usage")}
         except APIError as error:
             refused, gone = isinstance(error, RateLimitError), error.stage == "connect"
-            if pixigpt.is_auth_error(error) or error.code == "insufficient_quota" or (gone and attempt >= OUTAGE):
-                raise  # no other row would fare better
             failed = isinstance(error, (ServerError, APIConnectionError)) or error.status_code == 408
             failed = failed and not isinstance(error, APITimeoutError)
-            if attempt >= (REFUSALS if refused else OUTAGE if gone else FAILURES if failed else 1):
+            is_last = attempt >= (REFUSALS if refused else OUTAGE if gone else FAILURES if failed else 1)
+            if pixigpt.is_auth_error(error) or error.code == "insufficient_quota" or (gone and is_last):
+                raise  # no other row would fare better
+            if is_last:
                 return {"id": row["id"], "error": str(error)}
             if failed:  # else the throttle waits
                 throttle.sleep(min(2.0 ** (attempt - 2) if error.retry_after is None else error.retry_after, 300))

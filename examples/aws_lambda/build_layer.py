@@ -62,8 +62,9 @@ def compiled(source: str) -> tuple[str, bytes]:
         file = Path(folder, "pixigpt.py")
         file.write_text(source, "utf-8")
         unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH  # without a look at the time of the file
-        cache = py_compile.compile(str(file), dfile="/opt/python/pixigpt.py", doraise=True, invalidation_mode=unchecked)
-        return f"python/__pycache__/{Path(str(cache)).name}", Path(str(cache)).read_bytes()
+        place = py_compile.compile(str(file), dfile="/opt/python/pixigpt.py", doraise=True, invalidation_mode=unchecked)
+        cache = Path(str(place))
+        return f"python/__pycache__/{cache.name}", cache.read_bytes()
 
 
 def build(path: Path, bytecode: bool) -> None:
