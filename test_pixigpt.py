@@ -44,7 +44,6 @@ import tempfile
 import threading
 import time
 import traceback
-import tracemalloc
 import types
 import typing
 import zipfile
@@ -74,6 +73,11 @@ from pixigpt import (
     function_tool,
 )
 
+try:
+    import tracemalloc
+except ImportError:  # PyPy has none
+    tracemalloc = None
+
 # -------------------------------------------------------------------------------------- tools of the tests
 
 
@@ -91,6 +95,17 @@ COMPLETION = {
 def chat(client, text="Hi", **fields):
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
     return client.create_chat_completion(**{"messages": messages, **fields})
+
+
+ON_PYPY = sys.implementation.name == "pypy"
+needs_tracemalloc = pytest.mark.skipif(tracemalloc is None, reason="no tracemalloc")
+needs_reference_counts = pytest.mark.skipif(ON_PYPY, reason="there finalizers run when they like")
+
+
+def collect_garbage():
+    """All of it: PyPy finds in a later round what the finalizers of an earlier one have let go."""
+    for _ in range(5 if ON_PYPY else 1):
+        gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -1671,6 +1686,7 @@ def test_a_place_that_the_garbage_collector_frees_is_not_waited_for(monkeypatch)
         assert ": 0 active, 1 idle, 0 waiting" in repr(client)
 
 
+@needs_reference_counts
 def test_the_garbage_collector_may_come_at_any_line_while_a_place_is_waited_for():
     def collect_at(line):  # of `_acquire` and of what it calls
         seen, inside = itertools.count(1), []
@@ -1725,6 +1741,7 @@ def test_an_interruption_at_any_line_of_a_release_loses_nothing():
             finally:
                 sys.settrace(None)
             assert ": 0 active, " in repr(client) and chat(client) == COMPLETION
+        collect_garbage()  # while those warnings are ignored
 
 
 def test_connect_does_not_make_an_idle_connection_younger(monkeypatch):
@@ -1910,7 +1927,7 @@ import asyncio, errno, os, socket, sys, threading
 
 def refuse(error, *events):
     def look(event, arguments):
-        reads = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        reads = event == "open" and (arguments[1] == "r" or not arguments[2] & (os.O_WRONLY | os.O_RDWR))
         if event in events and not reads and not (event == "socket.__new__" and arguments[1] != socket.AF_INET):
             raise error
     sys.addaudithook(look)
@@ -2448,6 +2465,7 @@ def test_decoding_takes_linear_time(begin, middle, count, end, size):
     assert decoding_seconds(begin + middle * count + end, size, 1) < 2.5 * quarters + 0.05
 
 
+@needs_tracemalloc
 def test_decoding_keeps_nothing_of_what_it_gave():
     decoder, data, total = pixigpt._EventDecoder(), (b"data: " + b"x" * 150 + b"\n\n: ping\n\n") * 50, 0
     tracemalloc.start()
@@ -2542,7 +2560,7 @@ def test_an_abandoned_stream_gives_its_place_back(abandon):
     with Server(script, reply()) as server, Session(max_connections=1) as session:
         client = server.client(session=session)
         abandon(client)
-        gc.collect()
+        collect_garbage()
         assert ": 0 active, 0 idle, " in repr(client)
         assert chat(client).choices[0].message.content == "Hello!"
         server.wait_for(lambda server: server.open == 1)
@@ -3670,15 +3688,21 @@ def endure(seconds, threads=8, seed=0):
             elif counts[number] % 8:
                 assert ask_for_stream(client, token) == token
             else:
-                assert next(open_stream(client, token).text_stream) == token[:5]
+                stream = open_stream(client, token)
+                assert next(stream.text_stream) == token[:5]
+                if ON_PYPY:
+                    stream.close()  # or all places were held by streams that the collector has not found yet
+                del stream
             counts[number] += 1
 
     def measure():
-        gc.collect()
-        traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, pixigpt.__file__)])
-        sizes.append(sum(trace.size for trace in traces.traces))
+        collect_garbage()
+        if tracemalloc:
+            traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, pixigpt.__file__)])
+            sizes.append(sum(trace.size for trace in traces.traces))
 
-    tracemalloc.start()
+    if tracemalloc:
+        tracemalloc.start()
     try:
         with mock.patch.object(pixigpt, "_sleep", lambda wait: time.sleep(wait / 50)), Server(route=route) as server:
             with Session(max_connections=max(1, threads // 2)) as session:
@@ -3688,12 +3712,14 @@ def endure(seconds, threads=8, seed=0):
                 with ThreadPoolExecutor(threads) as pool:
                     list(pool.map(caller, range(threads)))
                 sampler.join()
+                collect_garbage()
                 assert ": 0 active, " in repr(client) and ", 0 waiting" in repr(client)
             measure()
     finally:
-        tracemalloc.stop()
-    gc.collect()
-    assert sizes[1] < sizes[0] + 100_000, sizes
+        if tracemalloc:
+            tracemalloc.stop()
+    collect_garbage()
+    assert not sizes or sizes[1] < sizes[0] + 100_000, sizes
     assert threading.active_count() <= before[0] and open_descriptors() <= before[1]
     return sum(counts)
 
@@ -4251,7 +4277,7 @@ def test_first_turn_of_a_chat_can_be_stopped_as_any_other():
 @on_posix
 def test_pasted_lines_are_one_message(box):
     readline = pytest.importorskip("readline")
-    if "GNU" not in readline.__doc__:
+    if ON_PYPY or "GNU" not in readline.__doc__:
         pytest.skip("only GNU readline knows where a paste ends")
     with CliTerminal(box) as terminal:
         terminal.type("\x1b[200~one\r\ttwo\x1b[201~\r")  # what a terminal sends for a paste, and Enter
@@ -5396,7 +5422,8 @@ async def test_an_abandoned_stream_gives_its_connection_back():
             if read:
                 await (stream if read == 1 else stream.text_stream).__anext__()
             del stream
-            gc.collect()
+            await asyncio.sleep(0)  # until the loop has let go of it
+            collect_garbage()
             await soon(lambda: pool_of(client) == (0, 0, 0) and not server.open)
         await client.close()
 
@@ -6094,6 +6121,7 @@ def test_complete_takes_rows_only_as_fast_as_they_are_answered():
     assert len(taken) <= 15
 
 
+@needs_tracemalloc
 def test_complete_needs_the_same_memory_for_any_number_of_rows():
     client = types.SimpleNamespace(create_chat_completion=lambda **request: COMPLETION)
     client.with_options = lambda **options: client
