@@ -907,7 +907,7 @@ def _environment_proxy(origin: _Origin) -> Optional[str]:
     found = proxies.get(origin.scheme) or proxies.get("all")
     return None if not found or proxy_bypass(origin.address) or proxy_bypass(origin.host) else found
 
-def _failure(error: OSError, doing: str, stage: str) -> APIError:
+def _failure(error: Exception, doing: str, stage: str) -> APIError:
     """The APIError for a failure of the network while *doing* something."""
     if isinstance(error, APIError):
         return error
@@ -1012,9 +1012,10 @@ class _Exchange:
                 self.sock = tls
                 self._armed(deadline)
                 tls.do_handshake()
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            stage = "connect" if isinstance(error, OSError) else "final"  # TLS that Python cannot do
             via = f" by proxy {proxy.authority}" if proxy else ""
-            raise _failure(error, f"connecting to {self.route.authority}{via}", "connect") from error
+            raise _failure(error, f"connecting to {self.route.authority}{via}", stage) from error
 
     def _dial(self, origin: _Origin, deadline: float) -> None:
         """TCP to the first address that answers; each has a fair share of the time, so that none eats it all."""

@@ -1922,6 +1922,18 @@ def test_needs_ssl_only_for_https(box):
     assert done.stdout.endswith(") 1\n")  # to try again would not help
 
 
+def test_says_so_where_python_cannot_do_tls():
+    def refuse(*arguments, **options):
+        raise RuntimeError("TLS not supported in this environment")  # what Pyodide's ssl module says
+
+    with Server() as server:
+        session = Session(ssl_context=types.SimpleNamespace(wrap_socket=refuse))
+        client = Client(SECRET, server.url.replace("http:", "https:"), session=session)
+        with pytest.raises(APIConnectionError, match="failed: TLS not supported in this environment$"):
+            client.list_threads()
+        assert ": 0 active, 0 idle, " in repr(client)
+
+
 RESTRICTED = """
 import asyncio, errno, os, socket, sys, threading
 
