@@ -598,7 +598,7 @@ class _Response:
         if match is None or not clean:  # a line may end in a lone LF, or be folded, which is to be read as a space
             clean, head = False, re.sub(rb"\r?\n", b"\r\n", re.sub(rb"\r?\n[ \t]+", b" ", head))
             match = _HEAD.fullmatch(head)
-        if match is None or b"\0" in head:
+        if match is None or 0 in head:
             raise APIResponseError(
                 f"not the head of an HTTP/1 response, or a malformed one: {_excerpt(repr(head[:120]))}"
             )
@@ -971,7 +971,11 @@ class _Exchange:
         if not self.over:
             self.session._release(self, 0)
 
-    __del__ = close
+    def __del__(self) -> None:
+        if _close is not None:
+            self.close()
+        elif self.sock is not None:  # at the interpreter's end the module's names may be gone before what they made
+            self.sock.close()
 
     def end_wait(self) -> None:
         """For a place. The caller holds the session's lock."""
@@ -1124,6 +1128,7 @@ class Session(_Closing):
     """
 
     _closed = True  # until it is made
+    _idle: list[_Idle] = []  # the most recently used last
 
     def __init__(
         self, proxies: Optional[Mapping[str, str]] = None, ssl_context: Optional["ssl.SSLContext"] = None,
@@ -1135,7 +1140,7 @@ class Session(_Closing):
         self.max_connections, self.trust_env = max_connections, trust_env
         self._proxies = {key.removesuffix("://"): _parse_proxy(url) for key, url in self.proxies.items() if url}
         self._closed = False
-        self._idle: list[_Idle] = []  # the most recently used last
+        self._idle = []
         self._active: dict[int, weakref.ref[_Exchange]] = {}  # by id; at most max_connections
         self._forget()
         _sessions.add(self)
@@ -1168,8 +1173,8 @@ class Session(_Closing):
         return f"{counts}, at most {self.max_connections}"
 
     def __del__(self) -> None:
-        if not self._closed:
-            self.close()
+        for idle in self._idle:  # nothing else is open, and no name of the module is needed, see _Exchange
+            idle[1].close()
 
     def close(self) -> None:
         """Closes the idle connections. A call under way ends as usual, one that waits for a place: RuntimeError."""

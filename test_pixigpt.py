@@ -1718,6 +1718,21 @@ def test_the_garbage_collector_may_come_at_any_line_while_a_place_is_waited_for(
                 gc.enable()
 
 
+def test_what_outlives_the_names_of_the_module_is_closed_without_a_word():
+    program = """
+        import pixigpt
+        with pixigpt.Session() as session:
+            stream = pixigpt.Client(session=session).stream_chat_completion(messages=[])
+        client = pixigpt.Client()
+        client.create_chat_completion(messages=[])
+        for name in [name for name in vars(pixigpt) if not name.startswith("__")]:
+            setattr(pixigpt, name, None)  # as the interpreter does at its end
+        del stream, client
+    """
+    with Server(route=lambda request: (STREAM_HEAD, stall) if request.json.get("stream") else reply()) as server:
+        run_program(program, server)
+
+
 @pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is let go is closed all the same
 def test_an_interruption_at_any_line_of_a_release_loses_nothing():
     release = pixigpt.Session._release.__code__
@@ -4865,8 +4880,8 @@ def test_nothing_is_called_after_a_break(kind):
             break
 
     taken, messages = [], []
-    with Server(calling(tool_call(arguments='{"x": 1}')), reply()) as server:
-        answers = connected(kind, server).run_tools(messages=messages, tools=[taking(int, taken)])
+    with Server(calling(tool_call(arguments='{"x": 1}')), reply()) as server, Session() as session:
+        answers = connected(kind, server, session=session).run_tools(messages=messages, tools=[taking(int, taken)])
         asyncio.run(first(answers)) if kind is AsyncClient else next(answers)
         del answers
     assert not taken and len(messages) == len(server.requests) == 1
