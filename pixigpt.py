@@ -42,7 +42,7 @@ import types
 import typing
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from typing import TYPE_CHECKING, Any, Callable, Final, Optional, TypedDict, TypeVar, Union, overload
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -761,17 +761,23 @@ def _tidy_text(holder: Any, key: str, reasoning: Optional[str]) -> Optional[str]
     holder[key] = "".join(content).strip()
     return "\n\n".join(filter(None, map(str.strip, thoughts))) if thoughts else reasoning
 
+def _given_reasoning(*places: tuple[Any, str]) -> Optional[str]:
+    """Trims the reasoning that a server gave, in place; the last of them that is not empty."""
+    reasoning = None
+    for place, key in places:
+        text = place.get(key)
+        if isinstance(text, str):
+            place[key] = text.strip()
+            reasoning = place[key] or reasoning or ""
+    return reasoning
+
 def _tidy_completion(response: Any) -> Any:
     """Trims an answer's texts and puts its reasoning, wherever the server put it, into `choice.reasoning_content`."""
     try:
         for choice in response["choices"]:
-            message, reasoning = choice["message"], None
-            for place, key in ((message, "reasoning"), (message, "reasoning_content"), (choice, "reasoning_content")):
-                text = place.get(key)
-                if isinstance(text, str):
-                    place[key] = text.strip()
-                    reasoning = place[key] or reasoning or ""
-            reasoning = _tidy_text(message, "content", reasoning)
+            message = choice["message"]
+            places = (message, "reasoning"), (message, "reasoning_content"), (choice, "reasoning_content")
+            reasoning = _tidy_text(message, "content", _given_reasoning(*places))
             if reasoning is not None:
                 choice["reasoning_content"] = reasoning
     except (AttributeError, KeyError, TypeError):
@@ -784,13 +790,11 @@ def _check_completion(value: Any) -> Any:
 def _tidy_message(message: Any) -> Any:
     """The same for a message of a thread; only the assistant's are touched."""
     if message.get("role") == "assistant":
-        given, blocks = message.get("reasoning_content"), message.get("content")
-        reasoning = given.strip() if isinstance(given, str) else None
-        for block in blocks if isinstance(blocks, list) else ():
-            if isinstance(block, dict):
-                reasoning = _tidy_text(block.get("text"), "value", reasoning)
-        if reasoning is not None:
-            message["reasoning_content"] = reasoning
+        given, blocks = _given_reasoning((message, "reasoning"), (message, "reasoning_content")), message.get("content")
+        blocks = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
+        thoughts = [given, *[_tidy_text(block.get("text"), "value", given) for block in blocks]]
+        if any(thought is not None for thought in thoughts):
+            message["reasoning_content"] = given or "\n\n".join(filter(None, thoughts))
     return message
 
 def _given(**fields: Any) -> dict[str, Any]:
@@ -1359,12 +1363,17 @@ class _ForeignSession(Session):
         url, given = f"{route.scheme}://{route.authority}{target}", {name: _Hidden(value) for name, value in pairs}
         try:
             timeout = None if deadline == _FOREVER else _left(deadline)
-            options = {"data": body, "headers": given, "timeout": timeout, "stream": True, "allow_redirects": False}
-            exchange = _ForeignExchange(self._session.request(method, url, **options))
+            options: dict[str, Any] = {"data": body, "headers": given, "timeout": timeout, "stream": True}
+            if getattr(self._session, "auth", self) is None:  # then requests would put a .netrc's in the key's place
+                options["auth"] = _unchanged
+            exchange = _ForeignExchange(self._session.request(method, url, allow_redirects=False, **options))
         except OSError as error:  # all that requests raises is one
             raise _foreign_failure(error, "the request", deadline) from error
         _track(exchange)
         return exchange
+
+def _unchanged(request: Any) -> Any:
+    return request
 
 def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     cause = error.args[0] if error.args else None  # of urllib3, below requests
@@ -1733,26 +1742,28 @@ def _class_schema(cls: Any) -> _Schema:
 
 def _add_descriptions(schema: _Schema, docstring: str) -> str:
     """Adds what a docstring in Google, NumPy or Sphinx style says of each parameter; returns what it says before."""
-    titles = "Args|Arguments|Parameters|Attributes"
+    docstring = re.sub(r"(?m)[ \t\r]+$", "", docstring)
+    titles = "(?:Keyword )?(?:Args|Arguments)|(?:Other )?Parameters|Attributes"
     more = r"(?:\n(?: .*|$))*"  # the lines below, as long as they are indented or empty
-    google = re.search(rf"(?m)^(?:{titles}):$({more})", docstring)
-    numpy = re.search(rf"(?ms)^(?:{titles})\n---+\n(.*?)(?=^[^\n]+\n---|\Z)", docstring)
+    google = re.findall(rf"(?m)^(?:{titles}):$({more})", docstring)
+    numpy = re.findall(rf"(?ms)^(?:{titles})\n---+\n(.*?)(?=^[^\n]+\n---|\Z)", docstring)
     if google:
-        section, entry = google[1], r"^( +)(?P<names>\w+) *(?:\(.*?\))? *:(?P<text>.*(?:\n(?:\1 .*|$))*)"
+        entry = r"^( +)(?P<names>\w+) *(?:\(.*?\))? *:(?P<text>.*(?:\n(?:\1 .*|$))*)"
     elif numpy:
-        section, entry = numpy[1], rf"^(?P<names>\w+(?:, \w+)*).*(?P<text>{more})"
+        entry = rf"^(?P<names>\w+(?:, \w+)*).*(?P<text>{more})"
     else:
-        section, entry = docstring, rf"^:(?:param|arg)\w* (?:[^:\n]* )?(?P<names>\w+) *:(?P<text>.*{more})"
-    for found in re.finditer(f"(?m){entry}", section):
+        entry = rf"^:(?:param|arg|key)\w* (?:[^:\n]* )?(?P<names>\w+) *:(?P<text>.*{more})"
+    for found in re.finditer(f"(?m){entry}", "\n".join(google or numpy or [docstring])):
         for name in found["names"].split(", "):
             if name in schema["properties"] and found["text"].strip():
                 schema["properties"][name].setdefault("description", " ".join(found["text"].split()))
-    fields = r":(?:param|arg|type|return|rtype|raise|yield)\w*\b.*:"
+    fields = r":(?:param|arg|key|type|return|rtype|raise|yield)\w*\b.*:"
     end = rf"(?m)^(?:(?:{titles}|Returns|Yields|Raises|Examples?):$|.+\n---+$|{fields})"
     return re.split(end, docstring, maxsplit=1)[0].strip()
 
 def _fit(value: Any, schema: Any, where: str) -> Any:
     """The argument that a JSON value stands for; a ValueError tells the model why it does not fit the schema."""
+    what = where or "the arguments"
     if "anyOf" in schema:
         problems = []
         for choice in schema["anyOf"]:
@@ -1771,7 +1782,7 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         if _is_number(value) and (python_type is float or (python_type is int and value % 1 == 0)):
             value = python_type(value)  # JSON knows no difference between 3 and 3.0
         if type(value) is not python_type:
-            raise ValueError(f"{where} must be {words}, not {_as_json(value)[:80]}")
+            raise ValueError(f"{what} must be {words}, not {_as_json(value)[:80]}")
     if "items" in schema:
         return [_fit(item, schema["items"], f"{where}[{index}]") for index, item in enumerate(value)]
     if "additionalProperties" in schema:
@@ -1781,16 +1792,22 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         wrong = [f"{name!r} is missing" for name in schema.get("required", ()) if name not in value]
         wrong += [f"{name!r} is unknown" for name in value if name not in members]
         if wrong:
-            raise ValueError(f"{where}: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
-        value = {name: _fit(item, members[name], repr(name)) for name, item in value.items()}
+            raise ValueError(f"{what}: {', '.join(wrong)}; they are: {', '.join(members) or 'none'}")
+        places = {name: f"{where}[{name!r}]" if where else repr(name) for name in value}
+        value = {name: _fit(item, members[name], places[name]) for name, item in value.items()}
     return schema.becomes(**value) if schema.becomes else value
+
+def _listed(tools: Any) -> list[Any]:
+    if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+        raise TypeError("tools must be a list of functions and OpenAI tool dicts")
+    return list(tools)
 
 def _functions(request: dict[str, Any]) -> dict[str, _Function]:
     """The Python functions among a request's tools, by name."""
     if not isinstance(request["messages"], list):
         raise TypeError("messages must be a list: what is said is appended to it")
     if "tools" in request:
-        request["tools"] = list(request["tools"])  # an iterator can be read once
+        request["tools"] = _listed(request["tools"])  # an iterator can be read once
     functions: dict[str, _Function] = {}
     for tool in request.get("tools", ()):
         if not isinstance(tool, Mapping):
@@ -1812,7 +1829,7 @@ def _arguments(functions: dict[str, _Function], call: Mapping[str, Any]) -> dict
         arguments = json.loads(text or "{}", parse_constant=_no_constant)
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"the arguments are not valid JSON: {error}") from None
-    return _fit(arguments, functions[name].schema, "the arguments")
+    return _fit(arguments, functions[name].schema, "")
 
 def _answer(functions: dict[str, _Function], call: Mapping[str, Any]) -> Message:
     """Runs the function in a call: the message with what it returns or raises."""
@@ -1827,8 +1844,12 @@ def _tool_message(call: Mapping[str, Any], outcome: Any) -> Message:
     """A function's result or exception as the model gets it: a text as it is, anything else as JSON."""
     def plain(value: Any) -> Any:
         if hasattr(value, "__dataclass_fields__"):
-            return {name: getattr(value, name) for name in value.__dataclass_fields__}
-        if isinstance(value, (set, frozenset)):
+            import dataclasses
+
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if isinstance(value, Mapping):
+            return dict(value)
+        if isinstance(value, (Set, Sequence, ValuesView, Iterator)) and not isinstance(value, (bytes, bytearray)):
             return list(value)
         return value.value if isinstance(value, enum.Enum) else str(value)
 
@@ -1891,7 +1912,8 @@ def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> 
 def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, Any]:
     request = _request(given, fields, "messages")
     if "tools" in request:
-        request["tools"] = [function_tool(tool) if callable(tool) else tool for tool in request["tools"]]
+        tools = _listed(request["tools"])
+        request["tools"] = [tool if isinstance(tool, Mapping) else function_tool(tool) for tool in tools]
     return _with_room_to_think(request)
 
 def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
@@ -2210,6 +2232,7 @@ class Client(_Closing):
         enable_thinking: bool = True,
     ) -> Run:
         """Sets an assistant to work on a thread; `wait_for_run` waits for what it says."""
+        _id(assistant_id)  # refuses what is none
         body = _given(
             assistant_id=assistant_id, temperature=temperature, max_tokens=max_tokens, enable_thinking=enable_thinking
         )

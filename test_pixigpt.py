@@ -743,6 +743,13 @@ def test_an_id_is_one_quoted_segment_of_the_path(name):
         assert not server.requests
 
 
+@pytest.mark.parametrize("wrong", [None, ""])
+def test_a_run_needs_an_assistant(wrong):
+    with Server() as server, pytest.raises((TypeError, ValueError), match="ID"):
+        server.client().create_run("t_1", wrong)
+    assert not server.requests
+
+
 CIRCULAR = {}
 CIRCULAR["itself"] = CIRCULAR
 
@@ -1090,6 +1097,7 @@ def test_reasoning_is_in_the_choice_wherever_it_was(choice, message, content, re
     pytest.param("assistant", {"reasoning_content": " why"}, " Hi ", "Hi", "why", id="given"),
     pytest.param("assistant", {"reasoning_content": "why"}, "<think>", "<think>", "why", id="tag-as-text"),
     pytest.param("assistant", {"reasoning_content": None}, "Hi", "Hi", None, id="null"),
+    pytest.param("assistant", {"reasoning": " why"}, "Hi", "Hi", "why", id="by-another-name"),
     pytest.param("user", {}, " <think>why</think>Hi\n", " <think>why</think>Hi\n", None, id="user"),
 ])
 def test_messages_of_a_thread_are_tidied_everywhere_and_only_the_assistants(role, given, text, value, reasoning):
@@ -1102,6 +1110,20 @@ def test_messages_of_a_thread_are_tidied_everywhere_and_only_the_assistants(role
         messages += [client.get_run("t", "r").message, client.wait_for_run("t", "r").message]
     seen = [(message.content[0].text["value"], message.reasoning_content) for message in messages]
     assert seen == [(value, reasoning)] * 6
+
+
+@pytest.mark.parametrize("given, texts, reasoning", [
+    pytest.param({}, ["<think>a</think>x", "y", "<think>b</think>z"], "a\n\nb", id="split"),
+    pytest.param({}, ["<think>a", "b</think>xyz"], "a\n\nb", id="across"),
+    pytest.param({"reasoning_content": "why"}, ["<think>x", "y</think>z"], "why", id="given"),
+])
+def test_thoughts_are_taken_out_of_every_block_of_a_message(given, texts, reasoning):
+    blocks = [{"type": "text", "text": {"value": text}} for text in texts]
+    with Server(reply(200, {**THREAD_MESSAGE, "role": "assistant", "content": [*blocks, {"type": "image"}], **given})) as server:
+        message = server.client().create_message("t", "user", "x")
+    values = [block["text"]["value"] for block in message.content[:-1]]
+    assert "".join(values) == ("".join(texts) if given else "xyz")
+    assert message.reasoning_content == reasoning
 
 
 # ---- errors
@@ -1205,6 +1227,19 @@ def test_no_header_is_sent_twice():
     assert sorted(names) == sorted({*names}) and {"host", "content-length", "idempotency-key", *headers} == {*names}
     expected = {**headers, "content-type": "application/json", "x-team": "g"}
     assert {name: server.requests[0].headers[name] for name in headers} == expected
+
+
+def test_no_netrc_takes_the_place_of_the_key(monkeypatch, tmp_path):
+    requests = pytest.importorskip("requests")
+    (tmp_path / "netrc").write_text("default login user password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with requests.Session() as session, Server() as server:
+        chat(server.client(session=session))
+        chat(Client("", server.url, session=session))
+        session.auth = "user", "own"  # what the user asks for
+        chat(server.client(session=session))
+    own = "Basic " + base64.b64encode(b"user:own").decode()
+    assert [request.headers.get("authorization") for request in server.requests] == [f"Bearer {SECRET}", None, own]
 
 
 def test_a_foreign_session_may_have_a_limit_of_its_own():
@@ -4515,10 +4550,11 @@ TOOL_TYPES = {  # hint, schema, JSON that fits and what becomes of it, JSON that
     "class-by-name": ("ToolPoint", POINT, {'{"x": 1}': ToolPoint(1.0)}, {}),
     "enum": (ToolColor, {**STRING, "enum": ["red", "blue"]}, {'"red"': ToolColor.RED}, {'"RED"': '\'x\' must be one of ["red", "blue"], not "RED"'}),
     "enum-of-integers": (ToolLevel, {**INTEGER, "enum": [1, 2]}, {"2": ToolLevel.HIGH, "1.0": ToolLevel.LOW}, {"3": "'x' must be one of [1, 2], not 3"}),
-    "dataclass": (ToolPoint, POINT, {'{"x": 1, "y": null}': ToolPoint(1.0, None), '{"x": 2}': ToolPoint(2.0)}, {"{}": "'x': 'x' is missing; they are: x, y", '{"x": "a"}': "'x' must be a number, not \"a\"", '{"x": 1, "z": 2}': "'x': 'z' is unknown; they are: x, y", "[1]": "'x' must be an object, not [1]"}),
+    "dataclass": (ToolPoint, POINT, {'{"x": 1, "y": null}': ToolPoint(1.0, None), '{"x": 2}': ToolPoint(2.0)}, {"{}": "'x': 'x' is missing; they are: x, y", '{"x": "a"}': "'x'['x'] must be a number, not \"a\"", '{"x": 1, "z": 2}': "'x': 'z' is unknown; they are: x, y", "[1]": "'x' must be an object, not [1]"}),
     "dataclass-nested": (ToolLine, LINE, {'{"x": 1, "to": {"x": 2}, "tags": ["a"]}': ToolLine(1.0, 0.0, ToolPoint(2.0), ["a"]), '{"x": 1}': ToolLine(1.0)}, {}),
     "typeddict": (ToolPlace, PLACE, {'{"name": "a"}': {"name": "a"}, '{"name": "a", "code": 1.0}': {"name": "a", "code": 1}}, {'{"code": 1, "at": {}}': "'x': 'name' is missing; they are: name, code, at"}),
-    "typeddict-nested": (ToolTrip, members("places", places=array(PLACE)), {'{"places": [{"name": "a", "at": {"x": 1}}]}': {"places": [{"name": "a", "at": ToolPoint(1.0)}]}}, {'{"places": [{"name": 1}]}': "'name' must be a text, not 1"}),
+    "typeddict-nested": (ToolTrip, members("places", places=array(PLACE)), {'{"places": [{"name": "a", "at": {"x": 1}}]}': {"places": [{"name": "a", "at": ToolPoint(1.0)}]}}, {'{"places": [{"name": 1}]}': "'x'['places'][0]['name'] must be a text, not 1"}),
+    "list-of-typeddicts": (list[ToolPlace], array(PLACE), {"[]": []}, {'[{"name": 1}]': "'x'[0]['name'] must be a text, not 1", '[{}]': "'x'[0]: 'name' is missing; they are: name, code, at"}),
     "annotated": (Annotated[int, 5, "How many."], {"description": "How many.", **INTEGER}, {"1": 1}, {}),
     "annotated-inside": (list[Annotated[str, "A name."]], array({"description": "A name.", **STRING}), {'["a"]': ["a"]}, {}),
     "dataclass-with-an-argument-that-is-no-field": (ToolBox, members("size", "unit", size=INTEGER, unit=STRING, note=STRING), {'{"size": 1, "unit": "cm"}': ToolBox(1, "cm")}, {'{"size": 1}': "'x': 'unit' is missing; they are: size, unit, note"}),
@@ -4685,6 +4721,10 @@ def test_parameters_keep_their_order_and_those_without_a_default_are_required():
     "numpy": ("Moves.\n\n    On.\n\n    Parameters\n    ----------\n    x : int, optional\n        The x,\n        longer.\n\n        Even: longer.\n    y\n        The y.\n\n    Returns\n    -------\n    x : int\n        Not this.\n\n    See Also\n    --------\n    y : Nor this.", "Moves.\n\nOn.", {"x": "The x, longer. Even: longer.", "y": "The y."}),
     "numpy-names-together": ("Parameters\n    ----------\n    x, y : int\n        Both.", None, {"x": "Both.", "y": "Both."}),
     "sphinx": ("Moves.\n\n    :param x: The x,\n        on two lines.\n    :type x: int\n    :param dict[str, int] y: The y.\n    :returns: x: Not this.\n    :raises ValueError: Nor this.", "Moves.", {"x": "The x, on two lines.", "y": "The y."}),
+    "google-keywords": ("Moves.\n\n    Args: \n        x: The x.\n\n    Keyword Args:\n        y: The y.\n    ", "Moves.", {"x": "The x.", "y": "The y."}),
+    "google-only-keywords": ("Moves.\r\n\r\n    Keyword Arguments:\r\n        y: The y.\r\n    ", "Moves.", {"y": "The y."}),
+    "numpy-other": ("Moves.\n\n    Parameters\n    ---------- \n    x : int\n        The x.\n\n    Other Parameters\n    ----------------\n    y : int\n        The y.", "Moves.", {"x": "The x.", "y": "The y."}),
+    "sphinx-keywords": ("Moves.\n\n    :key x: The x.\n    :keyword int y: The y.", "Moves.", {"x": "The x.", "y": "The y."}),
     "sphinx-then-prose": ("Moves.\n\n    :param x: The x.\n\n    Mind the gap.", "Moves.", {"x": "The x."}),
     "prose-with-a-list": ("Moves.\n\n    Ways are:\n        far, near", "Moves.\n\nWays are:\n    far, near", {}),
     "a-role-is-no-field": (":func:`move` moves.\n\n    :param x: The x.", ":func:`move` moves.", {"x": "The x."}),
@@ -4775,7 +4815,11 @@ def test_the_request_holds_the_transcript(run, form):
     "dataclass": ({"at": ToolLine(1.0)}, '{"at": {"x": 1.0, "y": 0.0, "to": null, "tags": [], "length": 1.0}}'),
     "typeddict": (ToolPlace(name="Paris", at=ToolPoint(2.0)), '{"name": "Paris", "at": {"x": 2.0, "y": 0.0}}'),
     "enum": ([ToolColor.RED, ToolLevel.LOW], '["red", 1]'),
+    "dataclass-with-what-is-no-field": (ToolBox(1, "cm"), '{"size": 1}'),
     "set": ({3}, "[3]"),
+    "iterables": ([{1: 2}.keys(), {1: 2}.values(), range(2), map(str, (1,)), (1,)], '[[1], [2], [0, 1], ["1"], [1]]'),
+    "mapping": (types.MappingProxyType({"a": 1}), '{"a": 1}'),
+    "bytes": (b"a", '"b\'a\'"'),
     "datetime": (datetime.datetime(2024, 1, 2), '"2024-01-02 00:00:00"'),
     "decimal": ({"a": decimal.Decimal("1.10")}, '{"a": "1.10"}'),
     "huge": ("x" * 3_000_000, "x" * 3_000_000),
@@ -4898,6 +4942,18 @@ def test_nothing_is_called_after_a_break(kind):
 def test_nothing_is_sent_if_the_request_cannot_be_right(run, fields, words):
     with Server() as server, pytest.raises((TypeError, ValueError), match=words):
         run(server, **fields)
+    assert not server.requests
+
+
+@both_run_tools
+@by_name("tools", {"text": ("x",), "function": (tool_plain,), "dict": (function_tool(tool_plain),), "number": ([5],)})
+def test_tools_must_be_a_list_of_tools(run, tools):
+    with Server() as server:
+        for ask in (chat, open_stream):
+            with pytest.raises(TypeError, match="^tools must be a list|a tool must be"):
+                ask(server.client(), tools=tools)
+        with pytest.raises(TypeError, match="^tools must be a list|a tool must be"):
+            run(server, messages=[], tools=tools)
     assert not server.requests
 
 
