@@ -1668,6 +1668,7 @@ class _Function:
         except (TypeError, ValueError, LookupError, NameError, SyntaxError, RecursionError) as error:
             raise TypeError(f"{where} of {self.name} cannot be described: {error}") from error
         description = _add_descriptions(self.schema, inspect.getdoc(inner) or "")
+        _add_descriptions(self.schema, inspect.getdoc(code) or "")  # of a method that stands for a class or an object
         about = _given(name=self.name, description=description or None, parameters=self.schema)
         self.tool = Tool(type="function", function=about)
 
@@ -1690,7 +1691,7 @@ def _schema(hint: Any) -> _Schema:
         return _schema(hint.type)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     for name, (python_type, _) in _JSON_TYPES.items():
-        if hint is python_type:
+        if python_type in (hint, origin) and not args:
             return _Schema(type=name)
     if hint is Any:
         return _Schema()

@@ -4559,6 +4559,7 @@ TOOL_TYPES = {  # hint, schema, JSON that fits and what becomes of it, JSON that
     "annotated-inside": (list[Annotated[str, "A name."]], array({"description": "A name.", **STRING}), {'["a"]': ["a"]}, {}),
     "dataclass-with-an-argument-that-is-no-field": (ToolBox, members("size", "unit", size=INTEGER, unit=STRING, note=STRING), {'{"size": 1, "unit": "cm"}': ToolBox(1, "cm")}, {'{"size": 1}': "'x': 'unit' is missing; they are: size, unit, note"}),
     "union-of-classes": (Union[ToolEven, ToolPoint], {"anyOf": [members("x", x=INTEGER), POINT]}, {'{"x": 2}': ToolEven(2), '{"x": 3}': ToolPoint(3.0)}, {}),
+    "bare": (typing.List, {"type": "array"}, {"[1]": [1]}, {}),  # noqa: UP006
     "newtype": (list[ToolId], array(INTEGER), {"[1.0]": [1]}, {}),
 }  # fmt: skip
 if sys.version_info >= (3, 10):
@@ -4740,6 +4741,24 @@ def test_descriptions_come_from_the_docstring(text, description, of_parameters):
     assert {name: kind["description"] for name, kind in properties.items() if "description" in kind} == of_parameters
     assert tool.get("description") == description
     assert other["parameters"]["properties"]["y"]["description"] == "Its own."
+
+
+def test_descriptions_come_from_the_method_that_is_called_too():
+    class Move:
+        """Moves."""
+
+        def __call__(self, x: int):
+            """To somewhere.
+
+            Args:
+                x: The x.
+            """
+
+    move = Move()
+    move.__name__ = "move"
+    function = function_tool(move)["function"]
+    assert function["description"] == "Moves."
+    assert function["parameters"]["properties"] == {"x": {"type": "integer", "description": "The x."}}
 
 
 def tool_args(*x: int): ...
