@@ -705,10 +705,10 @@ def _retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
 
 def _status_error(status: int, reason: str, headers: Mapping[str, str], raw: bytes, now: float) -> APIError:
     """The error that a status other than 2xx stands for, whatever the body is like."""
-    body = _json_or_text(raw.decode("utf-8", "replace"))
+    body = _json_or_text(raw.decode("utf-8-sig", "replace"))
     error = _body_error(_STATUS_ERRORS.get(status, ServerError if 500 <= status < 600 else APIError), body)
-    if 300 <= status < 400:
-        place = headers.get("location", "nowhere")
+    if 300 <= status < 400 and "location" in headers:
+        place = headers["location"]
         error.message = f"redirected to {place}; redirects are not followed, set base_url to where the API is"
     error.message = error.message or reason or "no message"
     error.status_code, error.retry_after = status, _retry_after(headers, now)
@@ -729,7 +729,7 @@ def _should_retry(error: APIError, repeatable: bool) -> bool:
         return False
     if isinstance(error, APIConnectionError):
         return repeatable or error.stage == "connect"
-    hint = error.headers.get("x-should-retry")
+    hint = error.headers.get("x-should-retry", "").lower()
     if hint in ("true", "false"):
         return hint == "true"
     if error.status_code == 429:
@@ -820,7 +820,7 @@ def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 2**32
 
 def _sleep(seconds: float) -> None:
-    call, seconds = _current.call, min(seconds, threading.TIMEOUT_MAX)
+    call, seconds = _current.call, min(seconds, 1e9, threading.TIMEOUT_MAX)
     if call is None:
         time.sleep(seconds)
     elif call.wait(seconds):
@@ -881,7 +881,8 @@ def _parse_origin(url: str, name: str) -> _Origin:
     try:
         parts = urlsplit(url)
         own = {"http": 80, "https": 443}[parts.scheme]
-        host = (parts.hostname or "") if parts.port is None or parts.port else ""
+        fits = re.fullmatch(r"(\[[^\[\]]+\]|[^.\[\]][^\[\]]*)(:[0-9]*)?", parts.netloc.rpartition("@")[2])
+        host = (parts.hostname or "") if fits and (parts.port is None or parts.port) else ""
         host = host if host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, KeyError):
         host = ""  # their texts hold what the URL holds
@@ -918,7 +919,7 @@ def _failure(error: Exception, doing: str, stage: str) -> APIError:
     if isinstance(error, socket.timeout) and error.errno is None:  # the system's own ETIMEDOUT has a number
         return APITimeoutError(doing)
     text = f"{doing} failed: {error}"
-    if type(error).__name__ == "SSLCertVerificationError":
+    if "certificate verify failed" in text:
         stage = "final"
         text += "; behind a proxy that inspects TLS set SSL_CERT_FILE to the company's CA, for a python.org Python"
         text += " on macOS run 'Install Certificates.command'"
@@ -1140,6 +1141,7 @@ class Session(_Closing):
     ) -> None:
         fits = type(max_connections) is int and max_connections >= 1
         _require(fits, "max_connections must be a whole number from 1")
+        _require(ssl_context is None or hasattr(ssl_context, "wrap_socket"), "ssl_context must be an ssl.SSLContext")
         self.proxies, self.ssl_context = dict(proxies or {}), ssl_context
         self.max_connections, self.trust_env = max_connections, trust_env
         self._proxies = {key.removesuffix("://"): _parse_proxy(url) for key, url in self.proxies.items() if url}
@@ -1380,7 +1382,9 @@ def _foreign_failure(error: OSError, doing: str, deadline: float) -> APIError:
     if deadline <= _clock() or "Timeout" in type(error).__name__ + type(cause).__name__:
         return APITimeoutError(doing)
     reason = getattr(cause, "reason", None)
-    return _failure(error, doing, "connect" if type(reason).__name__ == "NewConnectionError" else "sent")
+    reason = getattr(reason, "original_error", reason)  # of a ProxyError
+    unsent = any(kind.__name__ == "NewConnectionError" for kind in type(reason).__mro__)
+    return _failure(error, doing, "connect" if unsent else "sent")
 
 def _read_all(exchange: Any, deadline: float) -> bytes:
     """The whole body of an answer, at most 64 MiB."""
@@ -1502,7 +1506,7 @@ class ChatCompletionStream(_Closing):
     ends without `[DONE]` and without a finish reason. One thread at a time may read it, any may `close` it.
     """
 
-    def __init__(self, exchange: Any, timeout: Optional[float], explain: Callable[[APIError], APIError]) -> None:
+    def __init__(self, exchange: Any, timeout: Optional[float], explain: Callable[..., APIError]) -> None:
         self._exchange, self._timeout, self._explain = exchange, timeout, explain
         self._decoder = _EventDecoder()
         self._events: deque[tuple[str, str]] = deque()
@@ -1517,6 +1521,7 @@ class ChatCompletionStream(_Closing):
         return self
 
     def __next__(self) -> ChatCompletionChunk:
+        outer = sys.exc_info()[1]  # see _explain
         try:
             while (events := self._events) or not self._ended:
                 if not events:
@@ -1527,7 +1532,8 @@ class ChatCompletionStream(_Closing):
             self.close()
             events = self._events  # others may hold the key
             if isinstance(error, APIError):
-                raise self._explain(_with_response(error, self._exchange)).with_traceback(None) from error.__cause__
+                error = self._explain(_with_response(error, self._exchange), outer=outer)
+                raise error.with_traceback(None) from error.__cause__
             raise
         raise StopIteration
 
@@ -1538,8 +1544,7 @@ class ChatCompletionStream(_Closing):
 
     def get_final_completion(self) -> ChatCompletionResponse:
         """Reads what is left: the whole answer, as `create_chat_completion` returns it."""
-        for _ in self:
-            pass
+        deque(self, 0)  # a loop's variable would be in tracebacks
         if not self._complete:
             raise RuntimeError("the stream was closed before its end")
         if self._whole is not None:
@@ -1990,7 +1995,9 @@ class Client(_Closing):
     ) -> None:
         api_key = _Hidden(api_key) if isinstance(api_key, str) else api_key  # for tracebacks
         self.api_key = _checked_key(api_key)
-        self.base_url = _checked_url(base_url or os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1")
+        self.base_url = _checked_url(
+            (os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1") if base_url is None else base_url
+        )
         self.timeout, self.max_retries = timeout, max_retries
         _check_limits(timeout, max_retries)
         self.session = Session() if session is None else session
@@ -2071,7 +2078,7 @@ class Client(_Closing):
         if self._closed:
             raise RuntimeError("the client is closed")
         deadline = min(_deadline(self.timeout), _current.call.deadline if _current.call else _FOREVER)
-        attempts, retries, fresh, sent = 0, 0, False, False
+        attempts, retries, fresh, sent, outer = 0, 0, False, False, sys.exc_info()[1]
         while True:
             attempts += 1
             try:
@@ -2089,11 +2096,14 @@ class Client(_Closing):
                 too_late = delay >= deadline - _clock()
                 if retries > self.max_retries or too_late or not _should_retry(error, repeatable):
                     # Its frames hold what the server sent, which may echo the key.
-                    raise self._explain(error, where).with_traceback(None) from error.__cause__
+                    raise self._explain(error, where, outer).with_traceback(None) from error.__cause__
             _sleep(delay)
 
-    def _explain(self, error: APIError, where: str = "POST /chat/completions") -> APIError:
-        """Completes an error with what only the client knows, and takes out the key that a server may have echoed."""
+    def _explain(self, error: APIError, where: str = "POST /chat/completions", outer: Any = None) -> APIError:
+        """Completes an error with what only the client knows, and takes out the key that a server may have echoed.
+
+        outer: what the caller was handling, which is part of the error's chain and none of ours.
+        """
         error.where = where
         if isinstance(error, APITimeoutError):
             after = "" if self.timeout is None else f" after {self.timeout:g} s"  # a foreign session may have a limit
@@ -2104,8 +2114,8 @@ class Client(_Closing):
             secret = re.compile(f"{begin}[{rest}]*" if len(key) > 7 else rf"(?<!\w){begin}(?!\w)")
             for name, value in vars(error).items():
                 setattr(error, name, _masked(value, secret))
-            cause = error.__cause__
-            while cause is not None:
+            error.__context__ = cause = error.__cause__
+            while cause is not None and cause is not outer:
                 cause.__traceback__ = None  # its frames hold what the server sent
                 if secret.search(f"{cause!r} {cause}"):
                     error.__cause__ = error.__context__ = None
@@ -2266,7 +2276,9 @@ class Client(_Closing):
                 return run
             if status in ("failed", "cancelled", "expired", "incomplete", "requires_action"):
                 reason = _body_error(APIError, run.get("last_error")).message
-                raise self._explain(RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run), where)
+                problem = self._explain(RunError(f"the run ended as {status}{reason and ': '}{reason}", run=run), where)
+                del run, reason  # a traceback may show them, and they the key
+                raise problem
             _sleep(min(poll_interval, max(0.0, deadline - _clock())))
         raise patient._explain(APITimeoutError(f"the run's status is {status}"), where)
 

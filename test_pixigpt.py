@@ -815,11 +815,12 @@ def test_finds_the_base_url(monkeypatch, suffix, prefix):
 def shown(error, variables=False):
     """All that a log could hold of an error; with the variables of pixigpt's own frames."""
     text = [repr(error), str(error), repr(vars(error)), repr(error.args), str(pickle.dumps(error))]
-    while error is not None:
+    errors = [error]
+    for error in errors:
         trace = traceback.TracebackException.from_exception(error, capture_locals=variables)
         text += [str(frame.locals) for frame in trace.stack if frame.filename == pixigpt.__file__]
         text += trace.format_exception_only()
-        error = error.__cause__ or error.__context__
+        errors += [other for other in (error.__cause__, error.__context__) if other and other not in errors]
     return "\n".join(text)
 
 
@@ -829,6 +830,7 @@ def shown(error, variables=False):
     + [{"base_url": url} for url in ("pixigpt.com/v1", "/v1", "http://", "https:///v1", "ftp://h", "http://ho st/", 1)]
     + [{"base_url": f"http://{rest}"} for rest in ("u:hunter2@h", "h?q=hunter2", "h/#hunter2", "h:hunter2", "h:65536/")]
     + [{"base_url": f"http://{rest}"} for rest in ("h/\n", "h/ü", "a\\b/", "[::1/", "\udcff", "ü" * 99, "u@h")]
+    + [{"base_url": f"http://{rest}"} for rest in ("[::1]h:80/", "h[::1]/", "[::1]h/", "[]/", ".h/")] + [{"base_url": ""}]
     + [{"timeout": seconds} for seconds in (0, -1, math.nan, math.inf, "5", True, [])]
     + [{"max_retries": count} for count in (-1, 1.5, "2", True, None)]
     + [{"session": session} for session in (object(), "session", Session)]
@@ -890,6 +892,52 @@ def test_an_echoed_key_is_in_no_traceback(answer, foreign):
             client.list_threads()
     text = shown(caught.value, variables=True)
     assert not [SECRET[end - 8 : end] for end in range(8, len(SECRET)) if SECRET[end - 8 : end] in text]
+
+
+@pytest.mark.parametrize("body, call", [
+    pytest.param({"choices": [SECRET]}, chat, id="chat"),
+    pytest.param(f"data: {json.dumps(SECRET)}\n\n", lambda client: list(open_stream(client)), id="stream"),
+    pytest.param(
+        f'data: {{"choices": [{{"index": "{SECRET}", "delta": {{}}}}]}}\n\ndata: [DONE]\n\n',
+        lambda client: open_stream(client).get_final_completion(), id="whole-of-a-stream",
+    ),
+    pytest.param({**RUN, "last_error": {"message": SECRET}}, lambda client: client.wait_for_run("t", "r"), id="run"),
+])  # fmt: skip
+def test_an_answer_that_is_wrong_leaves_nothing_of_the_key_in_a_traceback(body, call):
+    if isinstance(body, str):
+        answer = reply(200, body.encode(), Content_Type="text/event-stream")
+    else:
+        answer = reply(200, {**body, "status": "failed"})
+    with Server(answer) as server, pytest.raises(APIError) as caught:
+        call(server.client())
+    assert SECRET not in shown(caught.value, variables=True)
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["own", "requests"])
+def test_a_failure_leaves_alone_what_the_caller_was_handling(foreign):
+    class Odd(Exception):
+        def __repr__(self):
+            raise ZeroDivisionError
+
+        __str__ = __repr__
+
+    def clean_up(call):
+        with pytest.raises(APIError):
+            call()
+
+    session = pytest.importorskip("requests").Session() if foreign else None
+    with Server((STREAM_HEAD, drop), drop) as server:
+        client = server.client(session=session, max_retries=0)
+        stream = open_stream(client)
+        for call in (lambda: next(stream), client.list_threads):
+            try:
+                raise Odd
+            except Odd as error:
+                trace = error.__traceback__
+                clean_up(call)
+                assert error.__traceback__ is trace
+    if session:
+        session.close()
 
 
 def test_an_error_event_leaves_nothing_of_the_others_in_a_traceback():
@@ -1008,6 +1056,21 @@ def test_works_over_a_requests_session(box):
         assert session.get(box.base_url).status_code == 401  # it is not closed
         assert len(proxy.requests) == len(box.requests) == 7
         assert box.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_what_could_not_connect_over_a_requests_session_is_tried_again(monkeypatch, waits, proxied):
+    requests = pytest.importorskip("requests")
+
+    def look_up(*arguments, **options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with requests.Session() as session, pytest.raises(APIConnectionError) as caught:
+        session.trust_env = False
+        session.proxies = {"http": "http://proxy.test:1"} if proxied else {}
+        Client(SECRET, "http://api.test", session=session, max_retries=2).create_thread()
+    assert caught.value.attempts == 3
 
 
 @pytest.mark.parametrize("answer, kind, attempts", [
@@ -1157,6 +1220,14 @@ def test_says_what_failed_where_and_what_came_back(waits, status, body, text, he
     if body is FULL:
         assert (error.type, error.code, error.param) == ("rate_limit_error", "tokens", "messages")
         assert error.body == FULL and error.body.error.x == 1
+
+
+def test_waits_no_longer_than_a_system_can(monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with Server(reply(503, Retry_After="Fri, 31 Dec 9999 23:59:59 GMT"), reply()) as server:
+        assert chat(server.client(timeout=None)) == COMPLETION
+    assert len(slept) == 1 and 1e6 < slept[0] <= min(1e9, threading.TIMEOUT_MAX)
 
 
 def test_an_error_is_one_line_whatever_the_server_says():
@@ -1309,6 +1380,7 @@ SPLIT = reply()[:-20], reply()[-20:]
         pytest.param(reply(400, X_Should_Retry="true"), True, True, id="400-should"),
         pytest.param(reply(500, X_Should_Retry="true"), True, True, id="500-should"),
         pytest.param(reply(503, X_Should_Retry="false"), False, False, id="503-should-not"),
+        pytest.param(reply(503, X_Should_Retry="FALSE"), False, False, id="503-should-not-in-capitals"),
         pytest.param(reply(503, X_Should_Retry="perhaps"), True, True, id="503-perhaps"),
         pytest.param(reply(429, QUOTA), False, False, id="no-quota"),
         pytest.param(drop, True, False, id="dropped"),
@@ -3368,7 +3440,8 @@ WAITS = {"1": 1, "0": 0, "1.5": 1.5, "9" * 30: 1e9, "Wed, 21 Oct 2015 07:28:00 G
             for text, seconds in [*WAITS.items(), *zip(ODD_WAITS, [None] * 99)]
         },
         "wait-ms": (reply(429, retry_after_ms="250", Retry_After="9"), RateLimitError, waits_for(0.25)),
-        "redirect-nowhere": (reply(301), APIError),
+        "redirect-nowhere": (reply(301, {"error": "it moved"}), APIError, message_is("it moved")),
+        "bom": (reply(429, b'\xef\xbb\xbf{"error": {"message": "slow"}}'), RateLimitError, message_is("slow")),
         "redirect-to-itself": (reply(307, Location="/chat/completions"), APIError),
         "html": (reply(502, b"<style>p {}</style><h1>Bad\n gateway</h1>"), ServerError, message_is("Bad gateway")),
         "text": (reply(500, b"it\nbroke "), ServerError, message_is("it broke")),
