@@ -1441,8 +1441,8 @@ class _EventDecoder:
         _check_size(self._size)
         return events
 
-_GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refusal", "arguments"))  # piece by piece
-_NESTED: Final = frozenset(("delta", "function", "logprobs"))
+_GROWING: Final = frozenset(("content", "reasoning", "reasoning_content", "refusal", "arguments", "input"))
+_NESTED: Final = frozenset(("delta", "function", "function_call", "custom", "logprobs"))
 _NUMBERED: Final = frozenset(("choices", "tool_calls"))  # lists whose items come in pieces, each with its index
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
@@ -1461,7 +1461,8 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> Object:
         elif isinstance(values[0], list):
             whole[key] = [item for value in values for item in value]  # such as log probabilities
         else:
-            whole[key] = next(filter(None, values), values[0]) if key in ("id", "name", "created") else values[-1]
+            filled = [value for value in values if value != ""] or values
+            whole[key] = filled[0] if key in ("id", "name", "created") else filled[-1]
     return whole
 
 def _joined_items(parts: Sequence[Mapping[str, Any]]) -> list[Object]:
@@ -1511,7 +1512,8 @@ class ChatCompletionStream(_Closing):
         self._decoder = _EventDecoder()
         self._events: deque[tuple[str, str]] = deque()
         self._began = self._ended = False  # something has come; nothing more will
-        self._complete = False  # there was a finish reason, or [DONE]
+        self._complete = False  # there was [DONE], or a finish reason of each choice that had begun
+        self._finished: dict[Any, bool] = {}  # of those choices, by their numbers
         self._seen: list[str] = []  # the chunks so far, as their JSON texts
         self._whole: Any = None  # of a server that cannot stream its answer
         self._text = ""  # of the last chunk
@@ -1582,13 +1584,15 @@ class ChatCompletionStream(_Closing):
                 raise
             piece = b""
         kind = "" if self._began else self._exchange.response.headers.get("content-type", "").lower()
-        if not self._began and ("json" in kind or ("event-stream" not in kind and piece.lstrip().startswith(b"{"))):
+        if not self._began and ("json" in kind or piece.lstrip().startswith(b"{")):  # no event begins so
             data = piece + _read_all(self, deadline)  # of a server that cannot stream
             self._whole, self._complete, self._ended = _check_completion(_decode(data)), True, True
             self._events.append(("", json.dumps(_as_chunk(_decode(data)))))
             return
         self._began = self._began or bool(piece.strip())
-        self._events.extend(self._decoder.feed(piece))
+        for event, text in self._decoder.feed(piece):
+            if (text := text.strip()) or event == "error":  # else it is a sign of life
+                self._events.append((event, text))
         if not piece:
             self.close()
             if not self._complete:
@@ -1607,11 +1611,12 @@ class ChatCompletionStream(_Closing):
         self._text = ""
         try:
             for choice in chunk.get("choices") or ():
-                text = (choice.get("delta") or {}).get("content")
-                if isinstance(text, str) and not choice.get("index"):
+                text = (choice.get("delta", choice.get("message")) or {}).get("content")
+                number = choice.get("index") or 0
+                self._finished[number] = bool(choice.get("finish_reason")) or self._finished.get(number, False)
+                if isinstance(text, str) and number == 0:
                     self._text = text
-                if choice.get("finish_reason"):
-                    self._complete = True
+            self._complete = self._whole is not None or (bool(self._finished) and all(self._finished.values()))
         except (AttributeError, TypeError):
             raise APIResponseError(f"not a chunk of a completion: {_excerpt(data, 200)!r}", body=data[:4096]) from None
         self._seen.append(data)
@@ -2404,6 +2409,11 @@ class _Threads:
                 job = self.jobs.popleft()
             job()
 
+def _close_unread(future: Any) -> None:
+    """Closes the stream that came for a task that was cancelled: whoever keeps its exception would keep the stream."""
+    if not future.cancelled() and isinstance(stream := future.exception() or future.result(), ChatCompletionStream):
+        stream.close()
+
 class AsyncClient:
     """`Client` for asyncio: the same constructor and methods, awaited; a cancelled task gives its connection up.
 
@@ -2524,6 +2534,7 @@ class AsyncClient:
             return await answer
         except BaseException:
             call.cancel()
+            future.add_done_callback(_close_unread)
             if not answer.get_loop().is_closed():
                 answer.cancel()
             raise
@@ -2648,7 +2659,8 @@ def _options(argv: Optional[Sequence[str]]) -> Any:
     add("--timeout", metavar="SECONDS", type=float, default=30.0, help="for an answer, or each wait as it comes (30)")
     add("--version", action="version", version=f"pixigpt {__version__}")
     try:
-        return parser.parse_args(argv)
+        argv = sys.argv[1:] if argv is None else argv
+        return parser.parse_args([str(text.encode("utf-8", "surrogateescape"), "utf-8", "replace") for text in argv])
     finally:
         sys.stdout.flush()  # the help
 
@@ -2676,8 +2688,9 @@ def _parts(chunks: Iterable[Any]) -> Iterator[tuple[bool, str]]:
     """The parts of an answer: (whether it is a thought, text). Thoughts have a field of their own or stand in tags."""
     thinking, tags, held = False, True, ""
     for choice in (choice for chunk in chunks for choice in chunk.get("choices") or ()):
-        delta = choice.get("delta") or {}
-        text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+        delta = choice.get("delta", choice.get("message")) or {}
+        text, places = delta.get("content"), (delta.get("reasoning_content"), delta.get("reasoning"))
+        thought = next(filter(None, places), choice.get("reasoning_content"))
         if thought and isinstance(thought, str):
             tags = False
             yield True, thought
@@ -2743,7 +2756,11 @@ def _chat(client: Client, messages: list[Any], prompt: str, options: Any, consol
 def _command(options: Any, console: _Console) -> int:
     client = Client(base_url=options.base_url, timeout=options.timeout)
     if options.list_assistants:
-        for assistant in client.list_assistants():
+        assistants = client.list_assistants()
+        if options.json:
+            console.write(json.dumps(assistants, ensure_ascii=False, indent=2) + "\n", sys.stdout)
+            return 0
+        for assistant in assistants:
             columns = (" ".join(str(assistant.get(key) or "").split()) for key in ("id", "name"))
             console.write("\t".join(columns) + "\n", sys.stdout)
         return 0

@@ -3060,6 +3060,17 @@ def test_json_instead_of_a_stream_is_one_chunk(choices, content_type):
         assert server.connections == 1
 
 
+def test_a_whole_in_an_event_is_a_chunk_too(cli_here):
+    answer = {**COMPLETION, "choices": [whole("Hello!")]}
+    with Server(streamed(answer)) as server:
+        assert list(open_stream(server.client()).text_stream) == ["Hello!"]
+        assert open_stream(server.client()).get_final_completion() == {**answer, "object": "chat.completion"}
+        assert cli_here(server, "hi") == (0, b"Hello!\n", b"")
+    with Server(streamed(*parts("Hi", finish=None), beside({}, "stop", message={"content": "Hi"}))) as server:
+        assert "".join(open_stream(server.client()).text_stream) == "Hi"
+        assert cli_here(server, "hi") == (0, b"Hi\n", b"")
+
+
 def test_a_whole_is_built_of_the_deltas_whatever_is_beside_them():
     for message in (None, {}, {"role": "assistant", "content": "Hi"}):
         with Server(streamed(beside({"content": "Hi"}, "stop", message=message))) as server:
@@ -3617,6 +3628,9 @@ def event_stream(body, **headers):
         "204": (http(body=b"", status=b"HTTP/1.1 204 No Content"), MALFORMED),
         "gzip": (event_stream(gzip.compress(b"data: {}\n\n" * 99)), MALFORMED),
         "length-too-small": (event_stream(DONE).replace(b": 14", b": 9"), MALFORMED),
+        "json-as-events": (event_stream(BODY), "Hello!"),
+        "error-as-events": (event_stream(b'{"error": {"message": "no quota"}}'), APIResponseError),
+        "blank-events": (streamed(b"data:\n\nevent: ping\ndata: \n\n", *parts("Hi"), b"data:  [DONE] \n\n", {"error": "no"}), "Hi"),
         "delta-null": (streamed(beside(None, "stop")), ""),
         "index-null": (streamed(part({"content": "Hi"}, "stop", index=None)), "Hi"),
         "choices-null": (streamed({"choices": None}), None),
@@ -3629,6 +3643,7 @@ def event_stream(body, **headers):
         "error-deep": (streamed(b'data: {"error": ' + b"[" * 600 + b"]" * 600 + b"}\n\n"), APIError),
         "error-event": (streamed(b"event: error\ndata: [\ndata: 5\n\n"), APIError),
         "cut": ((STREAM_HEAD + framed(*parts("Hi", finish=None)), drop), MALFORMED),
+        "cut-in-another-choice": ((STREAM_HEAD + framed(*parts("Hi"), part({"content": "a"}, index=1)) + b"9\r\ndata", drop), MALFORMED),
         "cut-in-an-event": ((STREAM_HEAD + framed(*parts("Hi"))[:-40], drop), MALFORMED),
         "reset": ((STREAM_HEAD + framed(*parts("Hi", finish=None)), 0.01, reset), BROKEN),
         "framing": (STREAM_HEAD + framed(*parts("Hi", finish=None)) + b"nonsense\r\n", MALFORMED),
@@ -4009,6 +4024,13 @@ def test_speaks_utf8_whatever_the_locale_says(box):
         assert (request.json["messages"][0]["content"], request.json["model"]) == ("Grüße 🎈", "möbel")
 
 
+@on_posix
+def test_arguments_are_utf8_whatever_the_locale_says(box):
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for arguments, environment, said in (("zwölf".encode(), plain, "zwölf"), (b"caf\xe9", {}, "caf\ufffd")):
+        assert cli(box, arguments, **environment) == (0, f"You said: {said}\n".encode(), b"")
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [
@@ -4072,6 +4094,11 @@ def test_thoughts_are_not_on_standard_output_while_it_streams(cli_here, pieces):
         assert cli_here(server, "hi", "--show-thinking") == (0, b"Yes\n", b"hm\n")
 
 
+def test_thoughts_beside_the_delta_are_shown(cli_here):
+    with Server(streamed(beside({}, reasoning_content="hm"), *parts("Yes"))) as server:
+        assert cli_here(server, "hi", "--show-thinking") == (0, b"Yes\n", b"hm\n")
+
+
 @pytest.mark.parametrize(
     "text, thoughts", [("<", []), ("<thin ice>", []), ("1 << 2", []), ("1 <think", []), ("<think> is a tag", ["hm"])]
 )
@@ -4112,7 +4139,8 @@ def test_list_assistants_has_a_line_for_each(cli_here):
     with Server(reply(body={"data": assistants})) as server:
         expected = b"asst_1\tPixi\nasst_2\ta b c\nasst_3\t\n"
         assert cli_here(server, "--list-assistants") == (0, expected, b"")
-    assert [(request.method, request.path) for request in server.requests] == [("GET", "/assistants")]
+        assert json.loads(cli_here(server, "--list-assistants", "--json")[1]) == assistants
+    assert [(request.method, request.path) for request in server.requests] == [("GET", "/assistants")] * 2
 
 
 def test_interactive_takes_each_line_of_a_pipe_as_a_turn(cli_here):
@@ -5478,6 +5506,22 @@ async def test_a_cancelled_call_over_a_foreign_session_sends_nothing_more(wait, 
         await soon(closed.is_set)
         await asyncio.sleep(0.05)
         assert session.request.call_count == 1
+
+
+@in_a_loop
+async def test_a_stream_that_comes_for_a_cancelled_task_is_closed():
+    with Server((OPENED, stall)) as server, Session(max_connections=1) as session:
+        client = connected(AsyncClient, server, session=session)
+        task = asyncio.create_task(client.stream_chat_completion(ASKING))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        server.wait_for(lambda server: server.requests)
+        time.sleep(0.05)  # the loop is busy, while the thread ends the call
+        task.cancel()
+        (kept,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(kept, asyncio.CancelledError)
+        await soon(lambda: pool_of(client) == (0, 0, 0))
+        await client.close()
 
 
 @in_a_loop
