@@ -1753,7 +1753,7 @@ def _class_schema(cls: Any) -> _Schema:
 
 def _add_descriptions(schema: _Schema, docstring: str) -> str:
     """Adds what a docstring in Google, NumPy or Sphinx style says of each parameter; returns what it says before."""
-    docstring = re.sub(r"(?m)[ \t\r]+$", "", docstring)
+    docstring = re.sub("(?m) +$", "", docstring)
     titles = "(?:Keyword )?(?:Args|Arguments)|(?:Other )?Parameters|Attributes"
     more = r"(?:\n(?: .*|$))*"  # the lines below, as long as they are indented or empty
     google = re.findall(rf"(?m)^(?:{titles}):$({more})", docstring)

@@ -4824,7 +4824,7 @@ def test_parameters_keep_their_order_and_those_without_a_default_are_required():
     "numpy-names-together": ("Parameters\n    ----------\n    x, y : int\n        Both.", None, {"x": "Both.", "y": "Both."}),
     "sphinx": ("Moves.\n\n    :param x: The x,\n        on two lines.\n    :type x: int\n    :param dict[str, int] y: The y.\n    :returns: x: Not this.\n    :raises ValueError: Nor this.", "Moves.", {"x": "The x, on two lines.", "y": "The y."}),
     "google-keywords": ("Moves.\n\n    Args: \n        x: The x.\n\n    Keyword Args:\n        y: The y.\n    ", "Moves.", {"x": "The x.", "y": "The y."}),
-    "google-only-keywords": ("Moves.\r\n\r\n    Keyword Arguments:\r\n        y: The y.\r\n    ", "Moves.", {"y": "The y."}),
+    "google-only-keywords": ("Moves.\n\n    Keyword Arguments:\n        y: The y.\n    ", "Moves.", {"y": "The y."}),
     "numpy-other": ("Moves.\n\n    Parameters\n    ---------- \n    x : int\n        The x.\n\n    Other Parameters\n    ----------------\n    y : int\n        The y.", "Moves.", {"x": "The x.", "y": "The y."}),
     "sphinx-keywords": ("Moves.\n\n    :key x: The x.\n    :keyword int y: The y.", "Moves.", {"x": "The x.", "y": "The y."}),
     "sphinx-then-prose": ("Moves.\n\n    :param x: The x.\n\n    Mind the gap.", "Moves.", {"x": "The x."}),
