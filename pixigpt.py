@@ -1922,10 +1922,19 @@ def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> 
 
 def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, Any]:
     request = _request(given, fields, "messages")
+    if not isinstance(request["messages"], (str, bytes, Mapping)) and isinstance(request["messages"], Iterable):
+        request["messages"] = [_without_nulls(message) for message in request["messages"]]
     if "tools" in request:
         tools = _listed(request["tools"])
         request["tools"] = [tool if isinstance(tool, Mapping) else function_tool(tool) for tool in tools]
     return _with_room_to_think(request)
+
+def _without_nulls(message: Any) -> Any:
+    """A message without its optional fields that are None, as those attributes of an answer are that it has not."""
+    if not isinstance(message, dict) or None not in message.values():
+        return message
+    optional = ("tool_calls", "tool_call_id", "name", "reasoning_content")
+    return {name: value for name, value in message.items() if value is not None or name not in optional}
 
 def _with_room_to_think(body: dict[str, Any]) -> dict[str, Any]:
     limit: Any = body.get("max_tokens")
@@ -1992,7 +2001,7 @@ class Client(_Closing):
     session: a `Session` to share, or a `requests.Session`. ValueError for what cannot be right.
     """
 
-    base_url, _closed = "", True  # until it is made
+    _base_url, _closed = "", True  # until it is made
 
     def __init__(
         self, api_key: Optional[str] = None, base_url: Optional[str] = None, timeout: Optional[float] = 30.0,
@@ -2000,9 +2009,6 @@ class Client(_Closing):
     ) -> None:
         api_key = _Hidden(api_key) if isinstance(api_key, str) else api_key  # for tracebacks
         self.api_key = _checked_key(api_key)
-        self.base_url = _checked_url(
-            (os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1") if base_url is None else base_url
-        )
         self.timeout, self.max_retries = timeout, max_retries
         _check_limits(timeout, max_retries)
         self.session = Session() if session is None else session
@@ -2010,9 +2016,20 @@ class Client(_Closing):
         _require(fits, "session must be a Session or have the request method of a requests.Session")
         self._owns_session, self._closed = session is None, False
         self._transport = self.session if isinstance(self.session, Session) else _ForeignSession(self.session)
-        self._route, self._prefix = self._transport._route(self.base_url), urlsplit(self.base_url).path
+        default = os.environ.get("PIXIGPT_BASE_URL") or "https://pixigpt.com/v1"
+        self.base_url = default if base_url is None else base_url
         headers = {"Accept": "application/json", "User-Agent": f"pixigpt-python/{__version__}"}
         self._use_headers({**headers, "Authorization": _Hidden(f"Bearer {self.api_key}")} if self.api_key else headers)
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is; a new value is for the calls to come."""
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        url = _checked_url(url)
+        self._route, self._prefix, self._base_url = self._transport._route(url), urlsplit(url).path, url
 
     def _use_headers(self, headers: dict[str, str]) -> None:
         self._headers, self._rendered = headers, _rendered(headers)

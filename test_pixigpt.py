@@ -5,6 +5,7 @@ Longer runs of what a test does in short: PYTHONPATH=examples python test_pixigp
 
 import asyncio
 import base64
+import collections
 import contextlib
 import contextvars
 import copy
@@ -750,6 +751,19 @@ def test_a_run_needs_an_assistant(wrong):
     assert not server.requests
 
 
+def test_messages_come_from_any_iterable_and_without_nulls_that_mean_nothing():
+    message = {"role": "assistant", "content": None, "tool_calls": None, "tool_call_id": None, "name": None, "x": None}
+    before = message.copy()
+    with Server() as server:
+        for messages in (collections.deque([message]), {1: message}.values(), iter([message]), (message,)):
+            server.client().create_chat_completion(messages=messages)
+        assert [request.json["messages"] for request in server.requests] == [[{"role": "assistant", "content": None, "x": None}]] * 4
+        for wrong in ("Hi", {"role": "user"}):
+            server.client().create_chat_completion(messages=wrong)  # as it is: the service says what is wrong
+            assert server.requests[-1].json["messages"] == wrong
+    assert message == before
+
+
 CIRCULAR = {}
 CIRCULAR["itself"] = CIRCULAR
 
@@ -810,6 +824,19 @@ def test_finds_the_base_url(monkeypatch, suffix, prefix):
         with Client("k", None if prefix else server.url + suffix) as client:
             client.list_threads()
         assert server.requests[0].path == f"{prefix}/threads"
+
+
+def test_another_base_url_is_for_the_calls_to_come():
+    with Server(reply(200, THREADS)) as old, Server(reply(200, THREADS)) as new, Client(SECRET, old.url) as client:
+        client.list_threads()
+        client.base_url = new.url + "/v2/"
+        for other in (client, client.with_options(timeout=5)):
+            other.list_threads()
+            assert new.requests[-1].path == "/v2/threads" and f"{new.url}/v2" in repr(other)
+        with pytest.raises(ValueError):
+            client.base_url = "nowhere"
+        client.list_threads()
+        assert (len(old.requests), len(new.requests)) == (1, 3)
 
 
 def shown(error, variables=False):
