@@ -425,7 +425,7 @@ class ServerError(APIError):
 
 class RunError(APIError, RuntimeError):
     """A run ended otherwise than completed; `run` is that run."""
-    run: Any = None
+    run: Run = None  # type: ignore  # of one that a caller made without it
 
 _STATUS_ERRORS: Final[dict[int, type[APIError]]] = {
     400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: NotFoundError,
@@ -2233,7 +2233,7 @@ class Client(_Closing):
         """Adds a message to a thread."""
         return self._call("POST", f"/threads/{_id(thread_id)}/messages", {"role": role, "content": content})
 
-    def create_messages_bulk(self, thread_id: str, messages: Sequence[Mapping[str, Any]]) -> list[ThreadMessage]:
+    def create_messages_bulk(self, thread_id: str, messages: Sequence[RequestMessage]) -> list[ThreadMessage]:
         """Adds several messages, each `{"role": …, "content": …}`, in one request."""
         return self._call("POST", f"/threads/{_id(thread_id)}/messages/bulk", {"messages": messages}, _read_list)
 
@@ -2441,7 +2441,7 @@ class AsyncClient:
 
     Calls run in threads of its own, as many as the session has connections; a stream that is read, a run that is waited
     for and a tool function have one beside them. `iter_messages` and `run_tools` are asynchronous iterators;
-    `run_tools` awaits async functions and runs the calls of a round at once. All methods are `Client`'s.
+    `run_tools` awaits async functions and runs the calls of a round at once.
     """
 
     def __init__(
@@ -2454,37 +2454,37 @@ class AsyncClient:
         self._client = client
         self.base_url, self.session = client.base_url, client.session
         self.timeout, self.max_retries = client.timeout, client.max_retries
-        # One line a method, for type checkers; the signatures are Client's.
-        self.connect = self._awaited(client.connect)
-        self.request = self._awaited(client.request)
-        self.create_chat_completion = self._awaited(client.create_chat_completion)
-        self.stream_chat_completion = self._awaited_stream(client.stream_chat_completion)
-        self.run_tools = self._iterated(client.run_tools)
-        self.create_thread = self._awaited(client.create_thread)
-        self.get_thread = self._awaited(client.get_thread)
-        self.list_threads = self._awaited(client.list_threads)
-        self.delete_thread = self._awaited(client.delete_thread)
-        self.create_message = self._awaited(client.create_message)
-        self.create_messages_bulk = self._awaited(client.create_messages_bulk)
-        self.list_messages = self._awaited(client.list_messages)
-        self.iter_messages = self._iterated(client.iter_messages)
-        self.create_run = self._awaited(client.create_run)
-        self.get_run = self._awaited(client.get_run)
-        self.wait_for_run = self._awaited(client.wait_for_run)
-        self.list_assistants = self._awaited(client.list_assistants)
-        self.get_assistant = self._awaited(client.get_assistant)
-        self.create_assistant = self._awaited(client.create_assistant)
-        self.update_assistant = self._awaited(client.update_assistant)
-        self.delete_assistant = self._awaited(client.delete_assistant)
-        self.list_assistant_threads = self._awaited(client.list_assistant_threads)
-        self.analyze_image = self._awaited(client.analyze_image)
-        self.analyze_image_for_tags = self._awaited(client.analyze_image_for_tags)
-        self.extract_text = self._awaited(client.extract_text)
-        self.analyze_video = self._awaited(client.analyze_video)
-        self.moderate_text = self._awaited(client.moderate_text)
-        self.moderate_media = self._awaited(client.moderate_media)
-        self.create_embedding = self._awaited(client.create_embedding)
-        self.rerank = self._awaited(client.rerank)
+        if TYPE_CHECKING:  # one line a method: the signatures are Client's; see _add_async_methods
+            self.connect = self._awaited(client.connect)
+            self.request = self._awaited(client.request)
+            self.create_chat_completion = self._awaited(client.create_chat_completion)
+            self.stream_chat_completion = self._awaited_stream(client.stream_chat_completion)
+            self.run_tools = self._iterated(client.run_tools)
+            self.create_thread = self._awaited(client.create_thread)
+            self.get_thread = self._awaited(client.get_thread)
+            self.list_threads = self._awaited(client.list_threads)
+            self.delete_thread = self._awaited(client.delete_thread)
+            self.create_message = self._awaited(client.create_message)
+            self.create_messages_bulk = self._awaited(client.create_messages_bulk)
+            self.list_messages = self._awaited(client.list_messages)
+            self.iter_messages = self._iterated(client.iter_messages)
+            self.create_run = self._awaited(client.create_run)
+            self.get_run = self._awaited(client.get_run)
+            self.wait_for_run = self._awaited(client.wait_for_run)
+            self.list_assistants = self._awaited(client.list_assistants)
+            self.get_assistant = self._awaited(client.get_assistant)
+            self.create_assistant = self._awaited(client.create_assistant)
+            self.update_assistant = self._awaited(client.update_assistant)
+            self.delete_assistant = self._awaited(client.delete_assistant)
+            self.list_assistant_threads = self._awaited(client.list_assistant_threads)
+            self.analyze_image = self._awaited(client.analyze_image)
+            self.analyze_image_for_tags = self._awaited(client.analyze_image_for_tags)
+            self.extract_text = self._awaited(client.extract_text)
+            self.analyze_video = self._awaited(client.analyze_video)
+            self.moderate_text = self._awaited(client.moderate_text)
+            self.moderate_media = self._awaited(client.moderate_media)
+            self.create_embedding = self._awaited(client.create_embedding)
+            self.rerank = self._awaited(client.rerank)
         return self
 
     __setstate__ = _over
@@ -2556,28 +2556,12 @@ class AsyncClient:
                 answer.cancel()
             raise
 
-    def _awaited(self, method: "Callable[_P, _R]") -> "Callable[_P, Coroutine[Any, Any, _R]]":
-        kind = "wait" if method == self._client.wait_for_run else "call"
-
-        @functools.wraps(method)
-        async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> _R:
-            return await self._run(kind, lambda: method(*args, **kwargs))
-
-        return call
-
-    def _awaited_stream(
-        self, method: "Callable[_P, ChatCompletionStream]"
-    ) -> "Callable[_P, Coroutine[Any, Any, AsyncChatCompletionStream]]":
-        @functools.wraps(method)
-        async def call(*args: "_P.args", **kwargs: "_P.kwargs") -> AsyncChatCompletionStream:
-            return AsyncChatCompletionStream(await self._run("call", lambda: method(*args, **kwargs)), self._run)
-
-        return call
-
-    def _iterated(self, method: "Callable[_P, Iterator[_R]]") -> "Callable[_P, AsyncIterator[_R]]":
-        """The asynchronous iterator in the method's place, with its signature."""
-        iterate: Any = self._run_tools if method == self._client.run_tools else self._iter_messages
-        return iterate
+    if TYPE_CHECKING:  # None, not Any, or asyncio.gather of two methods is Any to mypy
+        def _awaited(self, method: Callable[_P, _R]) -> Callable[_P, Coroutine[None, None, _R]]: ...
+        def _awaited_stream(
+            self, method: Callable[_P, ChatCompletionStream]
+        ) -> "Callable[_P, Coroutine[None, None, AsyncChatCompletionStream]]": ...
+        def _iterated(self, method: Callable[_P, Iterator[_R]]) -> Callable[_P, AsyncIterator[_R]]: ...
 
     async def _iter_messages(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         messages = self._client.iter_messages(*args, **kwargs)
@@ -2608,6 +2592,25 @@ class AsyncClient:
                 return
             messages.extend(await asyncio.gather(*map(answer, calls)))
         raise RuntimeError(f"the model still calls tools after {max_rounds} rounds")
+
+def _add_async_methods() -> None:
+    """Gives AsyncClient the methods of Client: in the class, where subclasses, `super()`, mocks and pydoc look."""
+    def awaited(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            bound = getattr(self._client, name)
+            answer = await self._run("wait" if name == "wait_for_run" else "call", lambda: bound(*args, **kwargs))
+            return AsyncChatCompletionStream(answer, self._run) if isinstance(answer, ChatCompletionStream) else answer
+
+        return call
+
+    for name, method in vars(Client).items():
+        if name in ("iter_messages", "run_tools"):
+            setattr(AsyncClient, name, functools.wraps(method)(getattr(AsyncClient, f"_{name}")))
+        elif not name.startswith("_") and callable(method) and name not in vars(AsyncClient):
+            setattr(AsyncClient, name, awaited(name, method))
+
+_add_async_methods()
 
 class AsyncChatCompletionStream:
     """`ChatCompletionStream` for asyncio: `async for`, `async with`, `text_stream`, `await get_final_completion()`."""

@@ -5290,10 +5290,27 @@ async def test_every_method_is_there_and_gives_the_same(box):
     public = {name for name, value in vars(Client).items() if callable(value) and not name.startswith("_")}
     for spy in spies:
         assert {name for name, _, _ in spy.method_calls} == public - {"close", "with_options"}
-    for name in public - {"close", "iter_messages", "run_tools", "with_options"}:
+    for name in public - {"close", "with_options"}:
         method = getattr(other, name)
-        assert inspect.iscoroutinefunction(method) and method.__doc__ == getattr(one, name).__doc__
+        assert method.__doc__ == getattr(one, name).__doc__ and name in vars(AsyncClient)
         assert inspect.signature(method) == inspect.signature(getattr(one, name))
+        assert inspect.iscoroutinefunction(method) != (name in ("iter_messages", "run_tools"))
+
+
+@in_a_loop
+async def test_methods_of_a_subclass_take_the_place_of_its_parents(box):
+    class Counting(AsyncClient):
+        count = 0
+
+        async def list_threads(self):
+            self.count += 1
+            return await super().list_threads()
+
+    async with connected(Counting, box) as client:
+        assert await client.list_threads() == await client.with_options(timeout=5).list_threads() == []
+        assert client.count == 1
+    with mock.patch.object(AsyncClient, "get_thread", return_value={"id": "t_1"}) as patched:
+        assert await connected(AsyncClient, box).get_thread("t_1") == {"id": "t_1"} and patched.await_count == 1
 
 
 @pytest.mark.parametrize("arguments", [

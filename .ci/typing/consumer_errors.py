@@ -1,6 +1,8 @@
 # pyright: strict
 """What a user must be told: the lines marked E, in every checker."""
 
+import asyncio
+
 from pixigpt import AsyncClient, ChatCompletionRequest, Client, Message
 
 client = Client(api_key="key")
@@ -35,6 +37,8 @@ client.create_thread(metdata={})  # E
 client.get_thread(3)  # E
 client.create_run("t")  # E
 client.list_messages("t", limit="5")  # E
+client.create_messages_bulk("t", [{"roel": "user", "content": "Hi"}])  # E
+client.create_messages_bulk("t", [{"role": "user"}])  # E
 
 # Answers. Attributes are there at run time; only pyright and pyrefly let a TypedDict have them.
 answer["chioces"]  # E
@@ -53,4 +57,5 @@ async def awaited(client: AsyncClient) -> None:
     client.run_tools(mesages=[])  # E
     await client.get_thread(3)  # E
     (await client.get_thread("t"))["idd"]  # E
+    (await asyncio.gather(client.create_chat_completion(messages=[]), client.connect()))[0]["idd"]  # E
     client.get_thread("t")["id"]  # E

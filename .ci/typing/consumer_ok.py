@@ -1,6 +1,7 @@
 # pyright: strict
 """What a user may write: not an error in any checker."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Optional, assert_type
 
@@ -116,7 +117,7 @@ anything: Any = client.request("GET", "/models")
 try:
     client.close()
 except RunError as error:
-    print(error.run)
+    assert_type(error.run, Run)
 except APITimeoutError as error:
     timeout: TimeoutError = error
 except RateLimitError as error:
@@ -141,6 +142,9 @@ async def awaited() -> AsyncIterator[str]:
             assert_type(response, ChatCompletionResponse)
         async for response in client.run_tools(request):
             assert_type(response, ChatCompletionResponse)
+        both = await asyncio.gather(client.create_chat_completion(request), client.create_embedding(input="a"))
+        assert_type(both[0]["id"], str)
+        assert_type(both[1]["data"][0]["index"], int)
         patient = client.with_options(timeout=60.0)
         assert_type(await patient.list_threads(), list[Thread])
         async for message in client.iter_messages("t"):
