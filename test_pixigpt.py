@@ -5913,7 +5913,11 @@ def test_thread_example_remembers_shows_attachments_and_deletes_its_thread():
 @pytest.mark.parametrize(
     "name, environment, expected",
     [
-        pytest.param("chat.py", {"PIXIGPT_API_KEY": "wrong"}, "chat.py: POST /chat/completions: 401 ", id="wrong key"),
+        *(
+            pytest.param(f"{name}.py", {"PIXIGPT_API_KEY": "wrong"}, f"{name}.py: POST /{path}: 401 ", id=f"{name}-key")
+            for name, path in {"chat": "chat/completions", "thread": "threads", "tools": "chat/completions"}.items()
+        ),
+        pytest.param("stream.py", {"PIXIGPT_API_KEY": ""}, "stream.py: no API key", id="no key"),
         pytest.param(
             "thread.py", {"PIXIGPT_ASSISTANT_ID": ""}, "thread.py: set PIXIGPT_ASSISTANT_ID", id="no assistant"
         ),
@@ -6253,6 +6257,33 @@ def test_a_service_that_is_gone_for_long_stops_the_batch_without_results(monkeyp
     assert [result["content"] for result in complete_rows(1, concurrency=1, client=client)] == ["Hello!"]
 
 
+def test_failures_of_each_kind_have_their_own_attempts(monkeypatch):
+    batch = importlib.import_module("batch")
+    monkeypatch.setattr(batch.Throttle, "sleep", lambda self, seconds: None)
+    limited = pixigpt.RateLimitError("slow down", status_code=429, retry_after=0.0)
+    overloaded = pixigpt.ServerError("busy", status_code=503, retry_after=0.0)
+    gone, failed = pixigpt.APIConnectionError("refused", stage="connect"), pixigpt.ServerError("oops", status_code=500)
+    monkeypatch.setattr(batch, "REFUSALS", 13)
+    errors = [limited] * 6 + [overloaded] * 6 + [gone] * (batch.OUTAGE - 1) + [failed] * (batch.FAILURES - 1)
+    client = ScriptedClient(*errors)
+    assert [result["content"] for result in complete_rows(1, concurrency=1, client=client)] == ["Hello!"]
+    assert "oops" in next(complete_rows(1, concurrency=1, client=ScriptedClient(*errors, failed)))["error"]
+
+
+def test_results_do_not_wait_for_rows_that_come_slowly():
+    def rows():
+        for number in range(3):
+            yield {"id": number, "prompt": "Hi"}
+            until(lambda: len(client.calls) == number + 1 and not client.active)
+            time.sleep(0.01)
+            seen.append(len(results))
+
+    client, seen, results = ScriptedClient(), [], []
+    for result in importlib.import_module("batch").complete(rows(), concurrency=10, client=client):
+        results.append(result["id"])
+    assert seen == [0, 1, 2] and results == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "fault, expected",
     [
@@ -6306,6 +6337,8 @@ def test_batch_stops_without_a_service(batch_files, box, waits):
     assert status == 1
     assert told.startswith("batch.py: stopped: connect: ")
     assert batch_files.results() == {}
+    batch_files.output.write_text('{"id": 1, "content": "2", "usage": {}}\n')
+    assert batch_files.run()[0] == 0  # there is nothing to ask
 
 
 def test_batch_says_that_it_needs_threads(batch_files, monkeypatch):
@@ -6342,6 +6375,15 @@ def test_batch_wrong_usage(batch_files, arguments, expected):
     assert batch_files.input.read_text() == json.dumps(sums(1)[0]) + "\n"
 
 
+def test_batch_does_not_take_its_input_for_its_own_copy(batch_files):
+    batch_files.input = batch_files.output.with_name(batch_files.output.name + ".new")
+    batch_files.write(sums(1))
+    with pytest.raises(SystemExit) as stopped:
+        batch_files.run("--retry-failed")
+    assert stopped.value.code == 2 and "--retry-failed writes" in batch_files.capsys.readouterr().err
+    assert batch_files.run()[0] == 0 and batch_files.results() == answered(1)
+
+
 @pytest.mark.skipif(ON_WINDOWS, reason="no flock")
 def test_batch_lets_no_second_one_write_its_file(batch_files):
     batch_files.write([*sums(0), *sums(1, fault="[fault slow=0.2]")])
@@ -6364,6 +6406,10 @@ def test_batch_shows_its_progress_on_a_terminal(batch_files, monkeypatch):
     assert on_the_way
     assert all(re.fullmatch(r"\d+ rows, 0 failed, [\d.]+/s, 0:\d\d:\d\d left", line) for line in on_the_way)
     assert re.fullmatch(r"30 rows, 0 failed, [\d.]+/s", last)
+    monkeypatch.setenv("COLUMNS", "20")
+    terminal.truncate(0)
+    batch_files.module.Progress(4).show("")
+    assert len(terminal.getvalue().strip("\0")) == 20  # or it would wrap, and not be written over
 
 
 def test_batch_says_how_far_it_is_in_lines_where_there_is_no_terminal(batch_files):

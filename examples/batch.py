@@ -34,6 +34,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -41,11 +42,12 @@ from queue import SimpleQueue
 from typing import Any, Optional
 
 import pixigpt
-from pixigpt import APIConnectionError, APIError, APITimeoutError, Client, RateLimitError, ServerError, Session
+from pixigpt import APIConnectionError, APIError, APITimeoutError, Client, ServerError, Session
 
 TIMEOUT = 300.0  # seconds for one answer
-# Attempts of a row before its result is an error, if a rate limit refused them and if something failed that may pass.
-REFUSALS, FAILURES = 20, 5
+REFUSED = (429, 503)  # what a service says that has too much to do
+# Attempts of a row before its result is an error, if they were refused and if something failed that may pass.
+REFUSALS, FAILURES = 100, 5
 OUTAGE = 12  # attempts that could not even connect, a quarter of an hour with the waits, before the batch stops
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}  # for a prompt without an assistant
 
@@ -69,10 +71,10 @@ def complete(
     pool, running = ThreadPoolExecutor(concurrency), 0
     try:
         for row in rows:
-            if running == concurrency:
+            while running == concurrency or not done.empty():  # so results do not wait for rows that come slowly
                 yield done.get().result()
-            else:
-                running += 1
+                running -= 1
+            running += 1
             pool.submit(ask, client, throttle, row, options).add_done_callback(done.put)
         for _ in range(running):
             yield done.get().result()
@@ -89,30 +91,36 @@ def ask(client: Client, throttle: "Throttle", row: Row, options: Row) -> Row:
     if "prompt" in request:
         user = {"role": "user", "content": request.pop("prompt")}
         request["messages"] = [user] if request.get("assistant_id") else [SYSTEM, user]
-    for attempt in itertools.count(1):
+    attempts: Counter[str] = Counter()  # that failed, by the kind of failure
+    while True:
         try:
             with throttle:
                 response = client.create_chat_completion(request)
             message = response["choices"][0]["message"]
             return {"id": row["id"], "content": message.get("content"), "usage": response.get("usage")}
         except APIError as error:
-            refused, gone = isinstance(error, RateLimitError), error.stage == "connect"
-            failed = isinstance(error, (ServerError, APIConnectionError)) or error.status_code == 408
-            failed = failed and not isinstance(error, APITimeoutError)
-            is_last = attempt >= (REFUSALS if refused else OUTAGE if gone else FAILURES if failed else 1)
-            if pixigpt.is_auth_error(error) or error.code == "insufficient_quota" or (gone and is_last):
+            passing = isinstance(error, (ServerError, APIConnectionError)) or error.status_code == 408
+            if error.status_code in REFUSED:
+                kind, most = "refused", REFUSALS
+            elif error.stage == "connect":
+                kind, most = "gone", OUTAGE
+            else:
+                kind, most = "failed", FAILURES if passing and not isinstance(error, APITimeoutError) else 1
+            attempts[kind] += 1
+            is_last = attempts[kind] >= most
+            if pixigpt.is_auth_error(error) or error.code == "insufficient_quota" or (kind == "gone" and is_last):
                 raise  # no other row would fare better
             if is_last:
                 return {"id": row["id"], "error": str(error)}
-            if failed:  # else the throttle waits
-                throttle.sleep(min(2.0 ** (attempt - 2) if error.retry_after is None else error.retry_after, 300))
+            if kind != "refused":  # else the throttle waits
+                wait = 2.0 ** (attempts[kind] - 2) if error.retry_after is None else error.retry_after
+                throttle.sleep(min(wait, 300))
         except (TypeError, ValueError, LookupError) as error:  # not to be sent, or an answer without choices
             return {"id": row["id"], "error": f"{type(error).__name__}: {error}"}
-    raise AssertionError  # for type checkers
 
 
 class Throttle:
-    """A context around each call. If one is refused (429), all wait as long as the service says, or else twice as long
+    """A context around each call. If one is refused, all wait as long as the service says, or else twice as long
     as last time, and then half as many are let through at a time; with each success that number grows again.
     A service that says "at once" again and again is believed a little less each time.
     """
@@ -146,7 +154,7 @@ class Throttle:
         with self.changed:
             self.active -= 1
             now = time.monotonic()
-            if isinstance(error, RateLimitError):
+            if isinstance(error, APIError) and error.status_code in REFUSED:
                 if now >= self.resume:  # else it was sent before the others were told to wait
                     self.limit, self.pause = max(1.0, self.limit / 2), min(2 * self.pause, 60)
                 pause = self.pause
@@ -229,6 +237,8 @@ def open_locked(path: str) -> io.FileIO:
         try:
             if os.path.isfile(path):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # however this process ends, the kernel unlocks it
+            if os.path.isfile(path) and not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                raise BlockingIOError  # it has been replaced in the meantime
         except BlockingIOError:
             file.close()
             raise ValueError(f"another batch.py is writing {path}") from None
@@ -238,10 +248,13 @@ def open_locked(path: str) -> io.FileIO:
 def drop_failed(path: str) -> None:
     """Takes the lines with an error out of OUT."""
     try:
-        with open_locked(path), open(path + ".new", "wb") as copy:
-            copy.writelines(line for line, result in read_results(path) if "error" not in result)
-        shutil.copymode(path, path + ".new")
-        os.replace(path + ".new", path)
+        with open_locked(path) as file:
+            with open(path + ".new", "wb") as copy:
+                copy.writelines(line for line, result in read_results(path) if "error" not in result)
+            shutil.copymode(path, path + ".new")
+            if os.name == "nt":
+                file.close()  # or it cannot be replaced
+            os.replace(path + ".new", path)  # while no other batch.py can write to it
     except OSError:  # such as a full disk
         with contextlib.suppress(OSError):
             os.unlink(path + ".new")
@@ -305,7 +318,10 @@ class Progress:
         self.say(text, end)
 
     def say(self, text: str, end: str = "\n") -> None:
-        print(f"\r{text:<79}" if self.live else text, end=end, file=sys.stderr, flush=True)
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps would not be overwritten
+            text = f"\r{text if end else text[:width]:<{width}}"
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def count_rows(path: str) -> float:
@@ -329,8 +345,10 @@ def run(arguments: argparse.Namespace, client: Client) -> None:
         if arguments.dask:
             results = spread(rows, arguments.dask, arguments.concurrency, client, **options)
         else:
-            client.with_options(timeout=30).connect()  # without a network rather no results than a million failures
-            results = complete(rows, arguments.concurrency, client, **options)
+            first = list(itertools.islice(rows, 1))
+            if first:
+                client.with_options(timeout=30).connect()  # without a network rather no results than many failures
+            results = complete(itertools.chain(first, rows), arguments.concurrency, client, **options)
         try:
             for result in results:
                 write(file, result)
@@ -351,6 +369,9 @@ def main() -> int:
         os.stat(arguments.input)
         if os.path.exists(arguments.output) and os.path.samefile(arguments.input, arguments.output):
             raise ValueError("IN and OUT are the same file")
+        copy = os.path.realpath(arguments.output) + ".new"
+        if arguments.retry_failed and os.path.exists(copy) and os.path.samefile(arguments.input, copy):
+            raise ValueError(f"IN is {copy}, which --retry-failed writes")
         client = Client(timeout=TIMEOUT, session=Session(max_connections=arguments.concurrency))
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -16,11 +16,11 @@ messages = [Message(role="user", content=" ".join(sys.argv[1:]) or "What is 17 +
 if assistant_id is None:  # then the first message must say who is to answer
     messages.insert(0, Message(role="system", content="You are a helpful assistant."))
 
-with Client() as client:
-    try:
+try:
+    with Client() as client:
         response = client.create_chat_completion(messages=messages, assistant_id=assistant_id)
-    except APIError as error:
-        sys.exit(f"chat.py: {error}")
+except (APIError, ValueError) as error:  # ValueError: no key
+    sys.exit(f"chat.py: {error}")
 
 choice, usage = response["choices"][0], response["usage"]
 print(choice["message"]["content"])

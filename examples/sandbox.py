@@ -508,8 +508,8 @@ def parse_fault(text: str) -> Fault:
 
 # ---- the service: what needs no memory -------------------------------------------------------------------------------
 
-BAD_WORDS = {"kill": "VIOLENT", "bomb": "VIOLENT", "attack": "VIOLENT", "weapon": "VIOLENT", "hate": "HATE",
-             "nude": "SEXUAL", "suicide": "SELF_HARM", "spam": "SPAM"}  # fmt: skip
+BAD_WORDS = {"kill": "VIOLENT", "bomb": "VIOLENT", "attack": "VIOLENT", "weapon": "VIOLENT", "hate": "HATE_SPEECH",
+             "nude": "SEXUAL_ADULT", "suicide": "SUICIDE_SELF_HARM", "spam": "UNETHICAL"}  # fmt: skip
 
 
 def describe(result: str, prompt: Optional[str] = None) -> Json:

@@ -9,7 +9,7 @@ The thread is deleted at the end.
 import os
 import sys
 
-from pixigpt import Client, ThreadMessage
+from pixigpt import APIError, Client, ThreadMessage
 
 QUESTIONS = (
     "My name is Ada.",
@@ -36,18 +36,21 @@ assistant_id = os.environ.get("PIXIGPT_ASSISTANT_ID")
 if not assistant_id:
     sys.exit("thread.py: set PIXIGPT_ASSISTANT_ID; `python -m pixigpt --list-assistants` shows those you have")
 
-with Client() as client:
-    thread_id = client.create_thread()["id"]
-    try:
-        for question in QUESTIONS:
-            print("\n>", question)
-            client.create_message(thread_id, "user", question)
-            run = client.create_run(thread_id, assistant_id)
-            run = client.wait_for_run(thread_id, run["id"])
-            message = run.get("message")
-            if message:
-                show(message)
-            if run.get("usage"):
-                print("  usage:", run.get("usage"))
-    finally:
-        client.delete_thread(thread_id)
+try:
+    with Client() as client:
+        thread_id = client.create_thread()["id"]
+        try:
+            for question in QUESTIONS:
+                print("\n>", question)
+                client.create_message(thread_id, "user", question)
+                run = client.create_run(thread_id, assistant_id)
+                run = client.wait_for_run(thread_id, run["id"])
+                message = run.get("message")
+                if message:
+                    show(message)
+                if run.get("usage"):
+                    print("  usage:", run.get("usage"))
+        finally:
+            client.delete_thread(thread_id)
+except (APIError, ValueError) as error:  # ValueError: no key
+    sys.exit(f"thread.py: {error}")

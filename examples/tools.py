@@ -6,9 +6,10 @@
 The model sees the function's name, type hints and docstring.
 """
 
+import sys
 from typing import Literal
 
-from pixigpt import Client, Message
+from pixigpt import APIError, Client, Message
 
 
 def get_weather(city: str, unit: Literal["celsius", "fahrenheit"] = "celsius") -> dict[str, object]:
@@ -25,10 +26,13 @@ messages = [
     Message(role="system", content="You are a helpful assistant."),
     Message(role="user", content="What is the weather in Paris?"),
 ]
-with Client() as client:
-    for response in client.run_tools(messages=messages, tools=[get_weather]):
-        message = response["choices"][0]["message"]
-        for call in message.get("tool_calls") or []:
-            print("calls", call["function"]["name"], call["function"]["arguments"])
-        if message["content"]:
-            print(message["content"])
+try:
+    with Client() as client:
+        for response in client.run_tools(messages=messages, tools=[get_weather]):
+            message = response["choices"][0]["message"]
+            for call in message.get("tool_calls") or []:
+                print("calls", call["function"]["name"], call["function"]["arguments"])
+            if message["content"]:
+                print(message["content"])
+except (APIError, ValueError) as error:  # ValueError: no key
+    sys.exit(f"tools.py: {error}")
