@@ -956,6 +956,14 @@ def _is_silent(sock: socket.socket) -> bool:
             return type(error).__name__ == "SSLWantReadError"
     return not readable
 
+def _end_wait(turn: Any) -> None:
+    """For a place. The caller holds the session's lock."""
+    try:
+        if turn is not None and turn.locked():
+            turn.release()
+    except RuntimeError:
+        pass  # the garbage collector came in between, and here
+
 class _Exchange:
     """A place among a session's connections, the socket once there is one, and the one request and answer it is for.
 
@@ -964,13 +972,14 @@ class _Exchange:
 
     sock: Optional[socket.socket] = None
     turn: Any = None  # a lock, held until one that waits for a place gets it
-    reused = aborted = over = _heard = False
+    reused = aborted = _heard = False
+    over = True  # until it is made
     keep = _IDLE_SECONDS  # seconds that the socket may be idle hereafter
     response: _Response
     _rest = b""  # what has come behind the head
 
     def __init__(self, session: "Session", route: _Origin) -> None:
-        self.session, self.route = session, route
+        self.session, self.route, self.over = session, route, False
 
     def close(self) -> None:
         if not self.over:
@@ -978,20 +987,18 @@ class _Exchange:
 
     def __del__(self) -> None:
         if _close is not None:
-            self.close()
+            try:
+                self.close()
+            finally:
+                self.close()  # after Ctrl-C, which ends here
         elif self.sock is not None:  # at the interpreter's end the module's names may be gone before what they made
             self.sock.close()
-
-    def end_wait(self) -> None:
-        """For a place. The caller holds the session's lock."""
-        if self.turn is not None and self.turn.locked():
-            self.turn.release()
 
     def abort(self) -> None:
         """From another thread: ends whatever is waited for."""
         with self.session._lock:  # so that the socket is not somebody else's meanwhile
             self.aborted = True
-            self.end_wait()
+            _end_wait(self.turn)
             try:
                 if self.sock is not None:
                     socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # SSLSocket's is for its own thread only
@@ -1133,7 +1140,7 @@ class Session(_Closing):
     """
 
     _closed = True  # until it is made
-    _idle: list[_Idle] = []  # the most recently used last
+    _idle: dict[socket.socket, _Idle] = {}  # the most recently used last
 
     def __init__(
         self, proxies: Optional[Mapping[str, str]] = None, ssl_context: Optional["ssl.SSLContext"] = None,
@@ -1146,24 +1153,25 @@ class Session(_Closing):
         self.max_connections, self.trust_env = max_connections, trust_env
         self._proxies = {key.removesuffix("://"): _parse_proxy(url) for key, url in self.proxies.items() if url}
         self._closed = False
-        self._idle = []
-        self._active: dict[int, weakref.ref[_Exchange]] = {}  # by id; at most max_connections
+        self._idle = {}
+        # By id, in the order they came: the first max_connections have a place, the others wait for one. So each change
+        # is one step, which neither Ctrl-C nor the garbage collector can come in between.
+        self._calls: dict[int, tuple[weakref.ref[_Exchange], Any]] = {}  # and their turns
         self._forget()
         _sessions.add(self)
 
     def _forget(self) -> None:
         """Begins anew, as a forked child must: no lock is held, and the parent's sockets are let go, not shut down."""
-        for _, sock, _, _ in self._idle:
+        for sock in self._idle:
             _close(sock)
-        for exchange in filter(None, [reference() for reference in self._active.values()]):
+        for exchange in filter(None, [reference() for reference, _ in self._calls.values()]):
             _close(exchange.sock)
             exchange.sock = None
         # Reentrant, because a garbage collection at any point may close a forgotten exchange.
         self._lock = threading.RLock()
-        self._tls_lock = threading.Lock()
+        self._tls_lock = threading.RLock()  # reentrant, because a signal handler may call as well
         self._tls = self.ssl_context
-        self._active, self._idle = {}, []
-        self._waiting: deque[_Exchange] = deque()
+        self._calls, self._idle, self._queued = {}, {}, False  # _queued: somebody may have to wait
         self._threads: Any = None  # of AsyncClients
 
     def __reduce__(self) -> Any:
@@ -1175,22 +1183,23 @@ class Session(_Closing):
     def _describe(self) -> str:
         if self._closed:
             return "closed"
-        counts = f"{len(self._active)} active, {len(self._idle)} idle, {len(self._waiting)} waiting"
-        return f"{counts}, at most {self.max_connections}"
+        calls, places = len(self._calls), self.max_connections
+        waiting = max(0, calls - places)
+        return f"{calls - waiting} active, {len(self._idle)} idle, {waiting} waiting, at most {places}"
 
     def __del__(self) -> None:
-        for idle in self._idle:  # nothing else is open, and no name of the module is needed, see _Exchange
-            idle[1].close()
+        for sock in self._idle:  # nothing else is open, and no name of the module is needed, see _Exchange
+            sock.close()
 
     def close(self) -> None:
         """Closes the idle connections. A call under way ends as usual, one that waits for a place: RuntimeError."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-            waiting = list(self._waiting)
-        for _, sock, _, _ in idle:
+            idle, self._idle = self._idle, {}
+            waiting = [reference() for reference, _ in [*self._calls.values()][self.max_connections :]]
+        for sock in idle:
             _close(sock)
-        for exchange in waiting:
+        for exchange in filter(None, waiting):
             exchange.abort()
 
     def _route(self, url: str) -> _Origin:
@@ -1242,18 +1251,21 @@ class Session(_Closing):
         exchange = _Exchange(self, route)
         try:
             with self._lock:  # critical section: a place among the active, or one in the queue
-                if len(self._active) < self.max_connections and not self._waiting:
-                    self._active[id(exchange)] = weakref.ref(exchange)
-                else:
+                if len(self._calls) >= self.max_connections:
                     # No Event: within its methods the garbage collector may free a place, and come back to them here.
                     exchange.turn = threading.Lock()
                     exchange.turn.acquire()
-                    self._waiting.append(exchange)
+                self._calls[id(exchange)] = weakref.ref(exchange), exchange.turn
+                if exchange.turn is not None:
+                    self._queued = True
                     self._admit()  # what the collector has freed meanwhile
             _track(exchange)
             if exchange.turn is not None and not self._closed:
                 left = deadline - _clock()
                 if not exchange.turn.acquire(timeout=-1 if left == _FOREVER else max(left, 0)):
+                    with self._lock:  # forgotten ones long since, whose `__del__` ended by Ctrl-C before it began
+                        for lost in [key for key, (reference, _) in [*self._calls.items()] if reference() is None]:
+                            self._calls.pop(lost, None)
                     raise APITimeoutError(f"waiting for one of {self.max_connections} connections")
                 _track(exchange)
             if self._closed:
@@ -1275,12 +1287,12 @@ class Session(_Closing):
         """The newest idle socket that fits. If there is none, there is room for one more: the oldest is closed."""
         surplus = None
         with self._lock:  # critical section
-            for idle in () if fresh else reversed(self._idle):
-                if idle[0] is route or idle[0] == route:
-                    self._idle.remove(idle)
-                    return idle
-            if self._idle and len(self._active) + len(self._idle) > self.max_connections:
-                surplus = self._idle.pop(0)
+            for idle in () if fresh else reversed([*self._idle.values()]):  # a copy: see _release
+                if (idle[0] is route or idle[0] == route) and (taken := self._idle.pop(idle[1], None)) is not None:
+                    return taken
+            if len(self._calls) + len(self._idle) > self.max_connections:
+                for sock in [*self._idle][:1]:
+                    surplus = self._idle.pop(sock, None)
         if surplus is not None:
             _close(surplus[1])
         return None
@@ -1290,27 +1302,24 @@ class Session(_Closing):
         with self._lock:  # critical section; after Ctrl-C at any point of it `close` comes here again
             sock, exchange.sock = exchange.sock, None
             if sock is not None and keep_seconds > 0 and not self._closed:
-                self._idle.append((exchange.route, sock, keep_seconds, _time_of_day()))
+                self._idle[sock] = exchange.route, sock, keep_seconds, _time_of_day()
             else:
                 _close(sock)  # before somebody else has the place, or there would be one too many
-            for idle in [*self._idle]:  # a copy: the garbage collector may come here meanwhile
+            for idle in [*self._idle.values()]:  # a copy: the garbage collector may come here meanwhile
                 if _idle_left(idle) > 0:
                     break
                 _close(idle[1])
-                self._idle = [other for other in self._idle if other is not idle]
-            self._active.pop(id(exchange), None)
-            if exchange.turn is not None and exchange in self._waiting:
-                self._waiting.remove(exchange)
+                self._idle.pop(idle[1], None)
+            self._calls.pop(id(exchange), None)
             self._admit()
             exchange.over = True
 
     def _admit(self) -> None:
-        """Gives places that are free to those who wait for one. The caller holds the lock."""
-        while self._waiting and len(self._active) < self.max_connections:
-            following = self._waiting[0]
-            self._active[id(following)] = weakref.ref(following)
-            following.end_wait()
-            self._waiting.popleft()
+        """Ends the wait of those who have a place now. The caller holds the lock."""
+        if self._queued:
+            for _, turn in [*self._calls.values()][: self.max_connections]:
+                _end_wait(turn)
+            self._queued = len(self._calls) > self.max_connections
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
@@ -1560,16 +1569,16 @@ class ChatCompletionStream(_Closing):
     def close(self) -> None:
         """Ends the stream, also if another thread reads it. Its connection is closed unless the answer was complete."""
         self._ended, self._events = True, deque()  # a new one: another thread may be about to take from the old
-        if self._reading.acquire(blocking=False):
-            self._exchange.close()
-            self._reading.release()
-        else:  # who reads closes it: over TLS it would read on from whoever gets the descriptor next
+        if self._reading.locked():
+            # Who reads closes it: over TLS it would read on from whoever gets the descriptor next.
             self._exchange.abort()
+        else:
+            self._exchange.close()
 
     def _read(self, deadline: float) -> bytes:
         try:
             with self._reading:
-                return self._exchange._read(deadline)
+                return b"" if self._ended else self._exchange._read(deadline)
         finally:
             if self._ended:
                 self._exchange.close()

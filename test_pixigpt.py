@@ -23,6 +23,7 @@ import inspect
 import io
 import itertools
 import json
+import linecache
 import math
 import multiprocessing
 import os
@@ -1891,6 +1892,147 @@ def test_an_interruption_at_any_line_of_a_release_loses_nothing():
                 sys.settrace(None)
             assert ": 0 active, " in repr(client) and chat(client) == COMPLETION
         collect_garbage()  # while those warnings are ignored
+
+
+@contextlib.contextmanager
+def at_line(number, act, *functions):
+    """Does something before a line of these functions runs; gives a list that is empty until then. No line of a `with`,
+    which runs twice, and at its end the lock may be held still: there only Python itself can be interrupted."""
+    codes, seen, done = {function.__code__ for function in functions}, itertools.count(1), []
+
+    def trace(frame, event, argument):
+        if frame.f_code not in codes:
+            return trace if frame.f_code.co_filename == pixigpt.__file__ else None
+        line = linecache.getline(pixigpt.__file__, frame.f_lineno).strip()
+        if event == "line" and not line.startswith("with ") and next(seen) == number:
+            done.append(line)
+            act()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield done
+    finally:
+        sys.settrace(None)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def waiting_calls(client, count):
+    """Threads that wait for a place; their answers, in the order that they come."""
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(chat(client)), daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    until(lambda: f", {count} waiting" in repr(client))
+    return threads, answers
+
+
+def stall_or_answer(request):
+    return (STREAM_HEAD, stall) if request.json["messages"][1:] == [] else reply()
+
+
+@needs_reference_counts
+def test_the_garbage_collector_may_come_at_any_line_of_a_release():
+    session = pixigpt.Session
+    with Server(route=stall_or_answer) as server:
+        for number in range(1, 60):
+            client = server.client(pool={"max_connections": 2}, timeout=5)
+            gc.disable()
+            try:
+                cycle, last = [open_stream(client)], open_stream(client)
+                cycle.append(cycle)
+                threads, answers = waiting_calls(client, 3)
+                del cycle
+                with at_line(number, gc.collect, session._release, session._admit, pixigpt._end_wait) as done:
+                    last.close()
+                gc.collect()
+            finally:
+                gc.enable()
+            for thread in threads:
+                thread.join(3)
+            assert len(answers) == 3 and re.search(": 0 active, [12] idle, 0 waiting", repr(client)), (done, repr(client))
+            if not done:
+                break
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")
+def test_an_interruption_at_any_line_of_a_release_keeps_nobody_waiting():
+    session = pixigpt.Session
+    with Server(route=stall_or_answer) as server:
+        for number in range(1, 60):
+            client = server.client(pool={"max_connections": 1}, timeout=5)
+            stream = open_stream(client)
+            (thread,), answers = waiting_calls(client, 1)
+            with at_line(number, interrupt, session._release, session._admit, pixigpt._end_wait) as done:
+                with contextlib.suppress(KeyboardInterrupt):
+                    stream.close()
+            stream.close()
+            thread.join(3)
+            assert len(answers) == 1 and ": 0 active, 1 idle, 0 waiting" in repr(client), (done, repr(client))
+            if not done:
+                break
+        collect_garbage()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")
+@by_name("end", {"close": (lambda stream: stream.close(),), "read": (list,)})
+def test_an_interruption_at_any_line_of_the_end_of_a_stream_keeps_no_place(end):
+    stream_class = pixigpt.ChatCompletionStream
+    functions = stream_class.close, stream_class._read, pixigpt._Exchange.close
+    with Server(route=lambda request: streamed(*parts("Hi"))) as server:
+        for number in range(1, 60):
+            client = server.client(pool={"max_connections": 1}, timeout=5)
+            stream = open_stream(client)
+            with at_line(number, interrupt, *functions) as done, contextlib.suppress(KeyboardInterrupt):
+                end(stream)
+            stream.close()
+            assert ": 0 active, " in repr(client), done
+            if not done:
+                break
+        collect_garbage()
+
+
+@needs_reference_counts
+def test_the_garbage_collector_may_come_while_an_idle_connection_is_looked_for(monkeypatch):
+    now, session = [1e9], pixigpt.Session
+    monkeypatch.setattr(pixigpt, "_time_of_day", lambda: now[0])
+    functions = session._take_idle, session._acquire, session._release, pixigpt._Origin.__eq__
+    with Server(route=stall_or_answer) as server:
+        for number in range(1, 80):
+            client = server.client()
+            other = Client(SECRET, server.url, session=client.session)  # a route that is equal, but another object
+            gc.disable()
+            try:
+                cycle = [open_stream(client)]
+                cycle.append(cycle)
+                together(2, lambda _: chat(client))
+                now[0] += 100  # they have been idle too long
+                del cycle
+                with at_line(number, gc.collect, *functions) as done:
+                    chat(other)
+                gc.collect()
+            finally:
+                gc.enable()
+            assert ": 0 active, 1 idle, 0 waiting" in repr(client), done
+            if not done:
+                break
+
+
+def test_a_signal_handler_may_call_while_the_tls_context_is_made(monkeypatch):
+    session, made, real = Session(), [], ssl.create_default_context
+
+    def create_default_context():
+        made.append(None)
+        return session._tls_context() if len(made) == 1 else real()
+
+    monkeypatch.setattr(ssl, "create_default_context", create_default_context)
+    thread = threading.Thread(target=session._tls_context, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive() and len(made) == 2
 
 
 def test_connect_does_not_make_an_idle_connection_younger(monkeypatch):
