@@ -986,6 +986,8 @@ class _Exchange:
             self.session._release(self, 0)
 
     def __del__(self) -> None:
+        if self.over:
+            return
         if _close is not None:
             try:
                 self.close()
@@ -1521,8 +1523,8 @@ class ChatCompletionStream(_Closing):
         self._decoder = _EventDecoder()
         self._events: deque[tuple[str, str]] = deque()
         self._began = self._ended = False  # something has come; nothing more will
-        self._complete = False  # there was [DONE], or a finish reason of each choice that had begun
-        self._finished: dict[Any, bool] = {}  # of those choices, by their numbers
+        self._done = False  # there was [DONE]
+        self._finished: dict[Any, bool] = {}  # whether a choice that has begun had its finish reason, by its number
         self._seen: list[str] = []  # the chunks so far, as their JSON texts
         self._whole: Any = None  # of a server that cannot stream its answer
         self._text = ""  # of the last chunk
@@ -1547,6 +1549,10 @@ class ChatCompletionStream(_Closing):
                 raise error.with_traceback(None) from error.__cause__
             raise
         raise StopIteration
+
+    @property
+    def _complete(self) -> bool:
+        return self._done or (bool(self._finished) and all(self._finished.values()))
 
     @property
     def text_stream(self) -> Iterator[str]:
@@ -1595,13 +1601,12 @@ class ChatCompletionStream(_Closing):
         kind = "" if self._began else self._exchange.response.headers.get("content-type", "").lower()
         if not self._began and ("json" in kind or piece.lstrip().startswith(b"{")):  # no event begins so
             data = piece + _read_all(self, deadline)  # of a server that cannot stream
-            self._whole, self._complete, self._ended = _check_completion(_decode(data)), True, True
+            self._whole, self._done, self._ended = _check_completion(_decode(data)), True, True
             self._events.append(("", json.dumps(_as_chunk(_decode(data)))))
             return
         self._began = self._began or bool(piece.strip())
-        for event, text in self._decoder.feed(piece):
-            if (text := text.strip()) or event == "error":  # else it is a sign of life
-                self._events.append((event, text))
+        events = [(event, data.strip()) for event, data in self._decoder.feed(piece)]
+        self._events.extend([event for event in events if event[1] or event[0] == "error"])  # others are signs of life
         if not piece:
             self.close()
             if not self._complete:
@@ -1610,7 +1615,7 @@ class ChatCompletionStream(_Closing):
     def _take(self, event: str, data: str) -> Any:
         """The chunk in an event, None at the end; an error if it is one, or no chunk."""
         if data == "[DONE]":
-            self._complete = True
+            self._done = True
             return self._drain()
         chunk = _json_or_text(data)
         if event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
@@ -1622,10 +1627,10 @@ class ChatCompletionStream(_Closing):
             for choice in chunk.get("choices") or ():
                 text = (choice.get("delta", choice.get("message")) or {}).get("content")
                 number = choice.get("index") or 0
-                self._finished[number] = bool(choice.get("finish_reason")) or self._finished.get(number, False)
                 if isinstance(text, str) and number == 0:
                     self._text = text
-            self._complete = self._whole is not None or (bool(self._finished) and all(self._finished.values()))
+                if choice.get("finish_reason") or number not in self._finished:
+                    self._finished[number] = bool(choice.get("finish_reason"))
         except (AttributeError, TypeError):
             raise APIResponseError(f"not a chunk of a completion: {_excerpt(data, 200)!r}", body=data[:4096]) from None
         self._seen.append(data)
@@ -1931,8 +1936,9 @@ def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> 
 
 def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, Any]:
     request = _request(given, fields, "messages")
-    if not isinstance(request["messages"], (str, bytes, Mapping)) and isinstance(request["messages"], Iterable):
-        request["messages"] = [_without_nulls(message) for message in request["messages"]]
+    messages = request["messages"]
+    if isinstance(messages, list) or not isinstance(messages, (str, bytes, Mapping)) and isinstance(messages, Iterable):
+        request["messages"] = [_without_nulls(message) for message in messages]
     if "tools" in request:
         tools = _listed(request["tools"])
         request["tools"] = [tool if isinstance(tool, Mapping) else function_tool(tool) for tool in tools]
