@@ -1692,7 +1692,8 @@ class _Function:
         except (TypeError, ValueError, LookupError, NameError, SyntaxError, RecursionError) as error:
             raise TypeError(f"{where} of {self.name} cannot be described: {error}") from error
         description = _add_descriptions(self.schema, inspect.getdoc(inner) or "")
-        _add_descriptions(self.schema, inspect.getdoc(code) or "")  # of a method that stands for a class or an object
+        if code is not inner:  # a method that stands for a class or an object
+            _add_descriptions(self.schema, inspect.getdoc(code) or "")
         about = _given(name=self.name, description=description or None, parameters=self.schema)
         self.tool = Tool(type="function", function=about)
 
@@ -1822,8 +1823,12 @@ def _fit(value: Any, schema: Any, where: str) -> Any:
         value = {name: _fit(item, members[name], places[name]) for name, item in value.items()}
     return schema.becomes(**value) if schema.becomes else value
 
+def _is_many(value: Any) -> bool:
+    """Whether it holds items, and is not one of them."""
+    return isinstance(value, list) or (isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)))
+
 def _listed(tools: Any) -> list[Any]:
-    if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+    if not _is_many(tools):
         raise TypeError("tools must be a list of functions and OpenAI tool dicts")
     return list(tools)
 
@@ -1936,9 +1941,8 @@ def _request(given: tuple[Any, ...], fields: dict[str, Any], *required: str) -> 
 
 def _chat_request(given: tuple[Any, ...], fields: dict[str, Any]) -> dict[str, Any]:
     request = _request(given, fields, "messages")
-    messages = request["messages"]
-    if isinstance(messages, list) or not isinstance(messages, (str, bytes, Mapping)) and isinstance(messages, Iterable):
-        request["messages"] = [_without_nulls(message) for message in messages]
+    if _is_many(request["messages"]):
+        request["messages"] = [_without_nulls(message) for message in request["messages"]]
     if "tools" in request:
         tools = _listed(request["tools"])
         request["tools"] = [tool if isinstance(tool, Mapping) else function_tool(tool) for tool in tools]
@@ -2715,6 +2719,9 @@ class _Console:
         print(text, end="", file=stream, flush=True)
         self.begun, self.waiting = None if text.endswith("\n") else stream, False
 
+    def write_json(self, value: Any) -> None:
+        self.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n", sys.stdout)
+
     def fail(self, error: Exception, status: int) -> int:
         self.write(f"pixigpt: {' '.join(str(error).split())}\n", sys.stderr)
         return status
@@ -2749,7 +2756,7 @@ def _ask(client: Client, messages: list[Any], prompt: str, options: Any, console
     whole = options.json or options.no_stream
     reply: Any = client.create_chat_completion(request) if whole else client.stream_chat_completion(request)
     if options.json:
-        console.write(json.dumps(reply, ensure_ascii=False, indent=2) + "\n", sys.stdout)
+        console.write_json(reply)
         return [*turn, reply["choices"][0]["message"]]
     answer = ""
     for is_thought, text in _parts([_as_chunk(reply)] if whole else reply):
@@ -2793,7 +2800,7 @@ def _command(options: Any, console: _Console) -> int:
     if options.list_assistants:
         assistants = client.list_assistants()
         if options.json:
-            console.write(json.dumps(assistants, ensure_ascii=False, indent=2) + "\n", sys.stdout)
+            console.write_json(assistants)
             return 0
         for assistant in assistants:
             columns = (" ".join(str(assistant.get(key) or "").split()) for key in ("id", "name"))

@@ -1868,43 +1868,17 @@ def test_what_outlives_the_names_of_the_module_is_closed_without_a_word():
         run_program(program, server)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is let go is closed all the same
-def test_an_interruption_at_any_line_of_a_release_loses_nothing():
-    release = pixigpt.Session._release.__code__
-    def interrupt_at(line):
-        seen = itertools.count(1)
-        def trace(frame, event, argument):
-            if frame.f_code is not release:
-                return None
-            if event == "line" and next(seen) == line:
-                raise KeyboardInterrupt
-            return trace
-        return trace
-    with Server() as server:
-        for line in range(1, 40):
-            client = server.client(pool={"max_connections": 1}, timeout=1)
-            sys.settrace(interrupt_at(line))
-            try:
-                chat(client)
-            except KeyboardInterrupt:
-                pass
-            finally:
-                sys.settrace(None)
-            assert ": 0 active, " in repr(client) and chat(client) == COMPLETION
-        collect_garbage()  # while those warnings are ignored
-
-
 @contextlib.contextmanager
-def at_line(number, act, *functions):
-    """Does something before a line of these functions runs; gives a list that is empty until then. No line of a `with`,
-    which runs twice, and at its end the lock may be held still: there only Python itself can be interrupted."""
+def at_line(number, act, *functions, skip="with "):
+    """Does something before a line of these functions runs; gives a list that is empty until then. Lines of a `with` are
+    passed over: they run twice, and at the end the lock may be held still, where only Python itself can be interrupted."""
     codes, seen, done = {function.__code__ for function in functions}, itertools.count(1), []
 
     def trace(frame, event, argument):
         if frame.f_code not in codes:
             return trace if frame.f_code.co_filename == pixigpt.__file__ else None
         line = linecache.getline(pixigpt.__file__, frame.f_lineno).strip()
-        if event == "line" and not line.startswith("with ") and next(seen) == number:
+        if event == "line" and not (skip and line.startswith(skip)) and next(seen) == number:
             done.append(line)
             act()
         return trace
@@ -1918,6 +1892,17 @@ def at_line(number, act, *functions):
 
 def interrupt():
     raise KeyboardInterrupt
+
+
+@pytest.mark.filterwarnings("ignore:unclosed")  # a socket that is let go is closed all the same
+def test_an_interruption_at_any_line_of_a_release_loses_nothing():
+    with Server() as server:
+        for number in range(1, 40):
+            client = server.client(pool={"max_connections": 1}, timeout=1)
+            with at_line(number, interrupt, pixigpt.Session._release, skip=None), contextlib.suppress(KeyboardInterrupt):
+                chat(client)
+            assert ": 0 active, " in repr(client) and chat(client) == COMPLETION
+        collect_garbage()  # while those warnings are ignored
 
 
 def waiting_calls(client, count):
